@@ -1,0 +1,1 @@
+"""Take a payment through Stable Mint; see it arrive in the bank through Stables."""

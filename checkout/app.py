@@ -1,0 +1,186 @@
+"""The composition root: the only place that knows every part. Build it after a fork, once per process."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from checkout import identifiers
+from checkout.clockwork import Clockwork
+from checkout.config import Mode, Settings
+from checkout.context import Context
+from checkout.events import Events
+from checkout.inbox import Inbox
+from checkout.notifications import Notifications
+from checkout.offramp import Offramp
+from checkout.payments import Payments
+from checkout.payout_accounts import PayoutAccounts
+from checkout.payouts import Payouts
+from checkout.people import People
+from checkout.providers.stable_mint import StableMint
+from checkout.providers.stables import Stables
+from checkout.providers.storefront import Storefront
+from checkout.providers.transport import Wire, build_client
+from checkout.report import Report
+from checkout.rules.payouts import PayoutState
+from checkout.sealing import Sealer
+from checkout.sessions import ProviderGate, Sessions
+from checkout.shopper import Shopper
+from checkout.store import payouts as payout_rows
+from checkout.store.engine import Database
+from checkout.stores import Stores
+from checkout.transfers import Following
+from checkout.treasury import Treasury
+from checkout.worker import Worker
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT / "templates"
+
+#: Threads of one web process; at most half of them may be inside provider calls.
+THREADS = 8
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every use case, built once from the settings."""
+
+    context: Context
+    stores: Stores
+    people: People
+    payments: Payments
+    sessions: Sessions
+    shopper: Shopper
+    inbox: Inbox
+    events: Events
+    treasury: Treasury
+    payout_accounts: PayoutAccounts
+    payouts: Payouts
+    offramp: Offramp
+    following: Following
+    notifications: Notifications
+    clockwork: Clockwork
+    report: Report
+    stables: Stables
+
+    @property
+    def settings(self) -> Settings:
+        return self.context.settings
+
+    def close(self) -> None:
+        self.context.database.close()
+
+    def follow_payout(self, ident: str, token: str) -> None:
+        """The worker's step for a payout: before its transfer, or after."""
+        with self.context.database.read() as unit:
+            row = payout_rows.payout_by_id(unit, ident)
+        if row is None:
+            return
+        early = (PayoutState.PROPOSED, PayoutState.QUOTED, PayoutState.APPROVED)
+        (self.offramp if row.payout_state in early else self.following).step(row, token)
+
+    def worker(self, name: str) -> Worker:
+        """A worker over all kinds of work."""
+        return Worker(
+            self.context,
+            name=name,
+            events=self.events,
+            open_session=self.sessions.step,
+            follow_payout=self.follow_payout,
+            deliver=self.notifications.step,
+            look_at_payment=self.clockwork.step,
+        )
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = system_clock,
+    stable_mint_transport: httpx.BaseTransport | None = None,
+    stables_transport: httpx.BaseTransport | None = None,
+    storefront_transport: httpx.BaseTransport | None = None,
+) -> Services:
+    """Wire everything together; transports replace the network in tests."""
+    sandbox = settings.mode is Mode.SANDBOX
+    context = Context(
+        settings=settings,
+        database=Database(settings.database_url),
+        sealer=Sealer(settings.data_keys),
+        clock=clock,
+        new_id=identifiers.maker(clock),
+        new_uuid=lambda: str(uuid.uuid4()),
+        jitter=random.random,
+    )
+    timeout = settings.provider_timeout
+    mint_settings, stables_settings = settings.stable_mint, settings.stables
+    stable_mint = StableMint(
+        Wire(
+            build_client(mint_settings.api_url, timeout=timeout, transport=stable_mint_transport),
+            timeout=timeout,
+        ),
+        api_key=mint_settings.api_key,
+        api_secret=mint_settings.api_secret,
+        private_key=mint_settings.private_key,
+        page_domains=mint_settings.page_domains,
+        flows=mint_settings.flows,
+        sandbox=sandbox,
+        clock=clock,
+    )
+    stables = Stables(
+        Wire(
+            build_client(stables_settings.api_url, timeout=timeout, transport=stables_transport),
+            timeout=timeout,
+        ),
+        api_key=stables_settings.api_key,
+        extras=stables_settings.extras,
+        sandbox=sandbox,
+        clock=clock,
+    )
+    sender = Storefront(httpx.Client(transport=storefront_transport, trust_env=False))
+    sessions = Sessions(context, stable_mint)
+    return Services(
+        context=context,
+        stores=Stores(context),
+        people=People(context),
+        payments=Payments(context, sessions, ProviderGate(THREADS // 2)),
+        sessions=sessions,
+        shopper=Shopper(context),
+        inbox=Inbox(context),
+        events=Events(context),
+        treasury=Treasury(context),
+        payout_accounts=PayoutAccounts(context),
+        payouts=Payouts(context, stables),
+        offramp=Offramp(context, stables),
+        following=Following(context, stables),
+        notifications=Notifications(context, sender),
+        clockwork=Clockwork(context),
+        report=Report(context),
+        stables=stables,
+    )
+
+
+def create_app(services: Services) -> Flask:
+    """The Flask application over built services. Refuses to start without its templates."""
+    from checkout.web import register
+
+    if not TEMPLATES.is_dir():
+        raise FileNotFoundError(f"the page templates are missing: {TEMPLATES}")
+    app = Flask("checkout", template_folder=str(TEMPLATES), static_folder=None)
+    app.secret_key = services.settings.secret_key
+    app.extensions["checkout"] = services
+    proxies = services.settings.trusted_proxies
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]  # Flask's documented way
+    register(app)
+    return app

@@ -1,0 +1,24 @@
+"""Identifiers: a short prefix that says what it names, then 26 characters that sort by time and cannot be guessed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case
+_MILLISECOND_BITS: Final = 48
+_RANDOM_BITS: Final = 82  # with the time, 130 bits: 26 characters
+
+
+def maker(clock: Callable[[], datetime]) -> Callable[[str], str]:
+    """``maker(clock)("pay")`` → ``pay_`` and 26 characters: 48 bits of milliseconds, 82 random bits."""
+
+    def new_id(prefix: str) -> str:
+        milliseconds = int(clock().timestamp() * 1000) & ((1 << _MILLISECOND_BITS) - 1)
+        number = (milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+        characters = [_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
+        return f"{prefix}_{''.join(characters)}"
+
+    return new_id

@@ -1,0 +1,297 @@
+"""What a storefront can ask for: open a payment, look it up, list, cancel, and open a fresh session.
+
+Opening is idempotent by the store's key: the database decides which of several equal requests is the payment, the others
+answer with it as it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from checkout import sealing
+from checkout.config import Mode
+from checkout.context import Context
+from checkout.errors import IdempotencyReused, LostRace, NotFound, NotPossible, RequestRefused
+from checkout.providers.outcome import Declined
+from checkout.reckoning import reckon
+from checkout.rules.money import Money
+from checkout.rules.payments import PAID, SessionState, Status
+from checkout.rules.urls import shop_url_problem
+from checkout.sessions import Payer, ProviderGate, Sessions
+from checkout.store import payments as rows
+from checkout.store import stores
+from checkout.store.engine import Taken, Unit
+from checkout.store.moves import record_move
+from checkout.store.records import PaymentRow, SessionRow, StoreRow
+
+FLOWS: Final = ("hosted", "hosted_partner", "embedded")
+RETURN_URLS: Final = ("success_url", "exit_url", "error_url", "support_url")
+PAGE_MAX: Final = 100
+CUSTOMER_RACES_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayment:
+    """A storefront's request, already of the right types; the rules that need the store are checked here."""
+
+    flow: str
+    amount: Money | None
+    currency: str
+    country: str
+    order: str
+    idempotency_key: str
+    customer_id: str | None = None
+    customer_email: str | None = field(default=None, repr=False)
+    kyc: Mapping[str, str] = field(default_factory=dict, repr=False)
+    urls: Mapping[str, str | None] = field(default_factory=dict)
+    payment_method: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """What makes two requests equal: everything but the key."""
+        content = [
+            self.flow, None if self.amount is None else self.amount.minor, self.currency, self.country, self.order,
+            self.customer_id, self.customer_email, dict(self.kyc), dict(self.urls), self.payment_method,
+            dict(self.metadata),
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentAnswer:
+    """A payment as the API shows it."""
+
+    payment: PaymentRow
+    reference: str | None
+    pay_token: str = field(repr=False)
+    declined: str | None = None  #: the provider's words, when it has just refused to open the session
+
+
+class Payments:
+    """The storefront's verbs."""
+
+    def __init__(self, context: Context, sessions: Sessions, gate: ProviderGate) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._gate = gate
+
+    def open(self, store: StoreRow, wanted: NewPayment) -> tuple[PaymentAnswer, bool]:
+        """Open a payment and its first session; (answer, True) when this call made it.
+
+        Raises RequestRefused (all bad fields), IdempotencyReused (same key, other content), ProviderCallsBusy (nothing
+        stored). An unknown outcome at the provider leaves the payment ``created``; the worker goes on.
+        """
+        urls = self._check(store, wanted)
+        for _ in range(CUSTOMER_RACES_MAX):
+            known = self._by_key(store, wanted)
+            if known is not None:
+                return known, False
+            try:
+                return self._open(store, wanted, urls), True
+            except Taken:  # an equal request, or another payment of a new customer, was faster: look again
+                continue
+        raise LostRace("the payment could not be stored; try again")
+
+    def _open(self, store: StoreRow, wanted: NewPayment, urls: Mapping[str, str | None]) -> PaymentAnswer:
+        context = self._context
+        now = context.clock()
+        token = sealing.token()
+        values = self._values(store, wanted, urls, token, now)
+        payer = self._payer(store, wanted)
+        draft = self._sessions.draft(_preview(values), store, None if payer is None else payer[1])
+        with self._gate.enter():
+            with context.database.write() as unit:
+                values["customer_id"] = None if payer is None else self._customer(unit, store, wanted, payer[0], now)
+                rows.insert_payment(unit, values)
+                record_move(
+                    unit,
+                    values["id"],
+                    1,
+                    None,
+                    Status.CREATED,
+                    cause="asked for",
+                    who=f"store {store.name}",
+                    at=now,
+                )
+                self._sessions.insert(unit, _preview(values), draft, number=1, now=now)
+            outcome = self._sessions.send(draft)
+        declined = outcome.message if isinstance(outcome, Declined) else None
+        return self._answer(values["id"], declined)
+
+    def get(self, store_id: str, ident: str) -> PaymentAnswer:
+        """One payment of the store; NotFound for another's."""
+        answer = self._answer(ident)
+        if answer.payment.store_id != store_id:
+            raise NotFound("payment", ident)
+        return answer
+
+    def page(
+        self, store_id: str, *, limit: int, starting_after: str | None, filters: Mapping[str, str | None]
+    ) -> tuple[list[PaymentAnswer], bool]:
+        """Payments, newest first, and whether there are more."""
+        with self._context.database.read() as unit:
+            found = rows.page_of_payments(unit, store_id, limit=limit + 1, after=starting_after, filters=filters)
+            answers = [self._shape(payment, rows.sessions_of(unit, payment.id)) for payment in found[:limit]]
+        return answers, len(found) > limit
+
+    def cancel(self, store_id: str, ident: str, *, who: str) -> PaymentAnswer:
+        """Open no new session for it; money may still come and is then honoured. Cancelling twice is once."""
+        context = self._context
+        self.get(store_id, ident)
+        now = context.clock()
+        with context.database.write() as unit:
+            payment = self._locked(unit, ident)
+            if payment.state in PAID:
+                raise NotPossible(f"the payment is {payment.status}; refund it instead")
+            if payment.cancelled_at is None:
+                rows.update_payment(unit, ident, cancelled_at=now)
+                reckon(unit, context, self._locked(unit, ident), cause="cancelled", now=now, who=who)
+        return self._answer(ident)
+
+    def fresh_session(self, store_id: str, ident: str) -> PaymentAnswer:
+        """Open another session. NotPossible when the payment is paid, ended, or money is already under way."""
+        answer = self.get(store_id, ident)
+        payment = answer.payment
+        if payment.state not in (Status.CREATED, Status.OPEN, Status.FAILED):
+            raise NotPossible(f"the payment is {payment.status}; a new session cannot open")
+        with self._gate.enter():
+            outcome = self._sessions.fresh(ident)
+        declined = outcome.message if isinstance(outcome, Declined) else None
+        return self._answer(ident, declined)
+
+    def _check(self, store: StoreRow, wanted: NewPayment) -> dict[str, str | None]:
+        """The rules that need the store; returns the four URLs, the store's where the request has none."""
+        settings = self._context.settings
+        problems: dict[str, str] = {}
+        if wanted.flow not in FLOWS:
+            problems["flow"] = f"must be one of {', '.join(FLOWS)}"
+        elif wanted.flow not in settings.stable_mint.flows:
+            problems["flow"] = f"this account is not onboarded for {wanted.flow} (STABLE_MINT_FLOWS)"
+        elif wanted.flow == "embedded":
+            problems["flow"] = "the embedded flow needs the widget (STABLE_MINT_WIDGET_URL), which is not offered yet"
+        if wanted.amount is None and wanted.flow != "embedded":
+            problems["amount"] = "is required"
+        if wanted.flow == "hosted_partner":
+            if wanted.customer_id is None:
+                problems["customer.id"] = "is required for a partner-managed customer"
+            if wanted.customer_email is None:
+                problems["customer.email"] = "is required for a partner-managed customer"
+            if wanted.payment_method is not None:
+                problems["payment_method"] = "is only for flow hosted"
+        urls: dict[str, str | None] = {}
+        origins = json.loads(store.origins)
+        sandbox = settings.mode is Mode.SANDBOX
+        for name in RETURN_URLS:
+            asked = wanted.urls.get(name)
+            urls[name] = asked
+            problem = None if asked is None else shop_url_problem(asked, origins, sandbox=sandbox)
+            if problem is not None:
+                problems[name] = problem
+        if problems:
+            raise RequestRefused(problems)
+        return urls
+
+    def _values(
+        self, store: StoreRow, wanted: NewPayment, urls: Mapping[str, str | None], token: str, now: datetime
+    ) -> dict[str, Any]:
+        context = self._context
+        return {
+            "id": context.new_id("pay"),
+            "store_id": store.id,
+            "idempotency_key": wanted.idempotency_key,
+            "request_hash": wanted.digest(),
+            "flow": wanted.flow,
+            "amount_minor": None if wanted.amount is None else wanted.amount.minor,
+            "currency": wanted.currency,
+            "country": wanted.country,
+            "order_ref": wanted.order,
+            "payment_method": wanted.payment_method,
+            "metadata": json.dumps(dict(wanted.metadata), ensure_ascii=False),
+            "status": Status.CREATED.value,
+            "moves": 1,
+            "pay_token_hash": sealing.token_hash(token),
+            "pay_token_sealed": context.sealer.seal_text(token),
+            "created_at": now,
+            "updated_at": now,
+            **urls,
+        }
+
+    def _payer(self, store: StoreRow, wanted: NewPayment) -> tuple[str, Payer] | None:
+        """The customer's id at the provider (one UUID per store and customer) and what is sent about them."""
+        if wanted.flow == "hosted" or wanted.customer_id is None:
+            return None
+        with self._context.database.read() as unit:
+            row = stores.customer_by_external_id(unit, store.id, wanted.customer_id)
+        user_id = self._context.new_uuid() if row is None else str(row["provider_user_id"])
+        return user_id, Payer(user_id, wanted.customer_email or "", dict(wanted.kyc))
+
+    def _customer(self, unit: Unit, store: StoreRow, wanted: NewPayment, user_id: str, now: datetime) -> str:
+        """Store what the shop said of its customer; the row's id. Two at once are one: the second raises Taken."""
+        sealer = self._context.sealer
+        personal = {
+            "email_sealed": sealer.seal_text(wanted.customer_email or ""),
+            "country": wanted.country,
+            "updated_at": now,
+        }
+        if wanted.kyc:
+            personal["kyc_sealed"] = sealer.seal_text(json.dumps(dict(wanted.kyc), ensure_ascii=False))
+        row = stores.customer_by_external_id(unit, store.id, wanted.customer_id or "")
+        if row is not None:
+            stores.update_customer(unit, row["id"], **personal)
+            return str(row["id"])
+        ident = self._context.new_id("cus")
+        stores.insert_customer(
+            unit,
+            {
+                "id": ident,
+                "store_id": store.id,
+                "external_id": wanted.customer_id,
+                "provider_user_id": user_id,
+                "created_at": now,
+                **personal,
+            },
+        )
+        return ident
+
+    def _by_key(self, store: StoreRow, wanted: NewPayment) -> PaymentAnswer | None:
+        with self._context.database.read() as unit:
+            payment = rows.payment_by_key(unit, store.id, wanted.idempotency_key)
+            if payment is None:
+                return None
+            if payment.request_hash != wanted.digest():
+                raise IdempotencyReused("this Idempotency-Key was used with other content; use a new key")
+            return self._shape(payment, rows.sessions_of(unit, payment.id))
+
+    def _locked(self, unit: Unit, ident: str) -> PaymentRow:
+        payment = rows.payment_by_id(unit, ident, lock=True)
+        if payment is None:
+            raise NotFound("payment", ident)
+        return payment
+
+    def _answer(self, ident: str, declined: str | None = None) -> PaymentAnswer:
+        with self._context.database.read() as unit:
+            payment = rows.payment_by_id(unit, ident)
+            if payment is None:
+                raise NotFound("payment", ident)
+            return self._shape(payment, rows.sessions_of(unit, ident), declined)
+
+    def _shape(self, payment: PaymentRow, sessions: list[SessionRow], declined: str | None = None) -> PaymentAnswer:
+        latest = next((one for one in reversed(sessions) if one.session_state is SessionState.OPEN), None)
+        token = self._context.sealer.open_text(payment.pay_token_sealed)
+        return PaymentAnswer(payment, None if latest is None else latest.reference, token, declined)
+
+
+def _preview(values: Mapping[str, Any]) -> PaymentRow:
+    """The payment as it is about to be stored."""
+    blank = {
+        "customer_id": None, "anomalies": "", "counted_deposit_id": None, "sequence": 0, "expires_at": None,
+        "expired_at": None, "cancelled_at": None, "last_news_at": None, "notified_status": None, "attempts": 0,
+        "lease_token": None,
+    }  # fmt: skip
+    chosen = {**blank, **{name: value for name, value in values.items() if name in PaymentRow.__slots__}}
+    return PaymentRow(**chosen)

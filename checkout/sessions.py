@@ -1,0 +1,342 @@
+"""Opening sessions at Stable Mint. A session row is the attempt: its two identifiers are committed before the first byte.
+
+An unknown outcome is retried under the same key. When the replay is refused, has no URL, or the key's time is over, the
+session is lost (nobody was given its URL; its events still correlate) and a new one with new identifiers opens at once.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from checkout import sealing
+from checkout.context import Context
+from checkout.errors import NotFound, ProviderCallsBusy
+from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
+from checkout.providers.stable_mint import OpenedSession, SessionRequest
+from checkout.reckoning import reckon
+from checkout.rules.payments import SessionState
+from checkout.rules.work import SESSION_RETRY_WINDOW, backoff
+from checkout.store import events, payments, stores
+from checkout.store.engine import Taken, Unit
+from checkout.store.moves import open_case, reopen_case
+from checkout.store.records import PaymentRow, SessionRow, StoreRow
+from checkout.store.tables import session as session_table
+from checkout.store.work import claim_one, release
+
+#: Sessions opened for one payment without anybody asking; then a person looks.
+AUTOMATIC_MAX: Final = 5
+RETRY_AFTER_S: Final = 2
+
+
+class SessionOpener(Protocol):
+    """Stable Mint, as far as opening goes."""
+
+    def validate(self, request: SessionRequest) -> None: ...
+
+    def open_session(self, request: SessionRequest) -> Outcome[OpenedSession]: ...
+
+
+class ProviderGate:
+    """At most so many threads of a process inside provider calls, so that a slow provider cannot block webhook intake."""
+
+    def __init__(self, limit: int) -> None:
+        self._places = threading.BoundedSemaphore(limit)
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Take a place or raise :class:`ProviderCallsBusy` at once."""
+        if not self._places.acquire(blocking=False):
+            raise ProviderCallsBusy(RETRY_AFTER_S)
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A session about to be opened: what goes into its row and what goes to the provider."""
+
+    session_id: str
+    token: str  #: the lease
+    return_token: str
+    request: SessionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """A partner-managed customer as a session needs it."""
+
+    provider_user_id: str
+    email: str
+    kyc: dict[str, str]
+
+
+class Sessions:
+    """Opens sessions, for the web and for the worker alike."""
+
+    def __init__(self, context: Context, stable_mint: SessionOpener) -> None:
+        self._context = context
+        self._stable_mint = stable_mint
+
+    def draft(self, payment: PaymentRow, store: StoreRow, payer: Payer | None) -> Draft:
+        """Choose new identifiers and build the request; raises RequestRefused when the provider could not take it."""
+        context = self._context
+        return_token = sealing.token()
+        request = self._request(payment, store, payer, context.new_uuid(), context.new_uuid(), return_token)
+        self._stable_mint.validate(request)
+        return Draft(context.new_id("ses"), sealing.token(), return_token, request)
+
+    def _request(
+        self,
+        payment: PaymentRow,
+        store: StoreRow,
+        payer: Payer | None,
+        website_reference: str,
+        provider_key: str,
+        return_token: str,
+    ) -> SessionRequest:
+        base = f"{self._context.settings.public_url}/return/{return_token}"
+        hosted = payment.flow == "hosted"
+        return SessionRequest(
+            flow=payment.flow,
+            amount=payment.asked,
+            currency=payment.currency,
+            country=payment.country,
+            success_url=f"{base}/success",
+            exit_url=f"{base}/exit",
+            error_url=f"{base}/error",
+            support_url=f"{base}/support",
+            idempotency_key=provider_key,
+            website_reference=website_reference,
+            custom_fields={"order": payment.order_ref},
+            destination_address=store.destination_address if hosted else None,
+            payment_method=payment.payment_method if hosted else None,
+            user_id=None if payer is None else payer.provider_user_id,
+            user_email=None if payer is None else payer.email,
+            kyc={} if payer is None else payer.kyc,
+        )
+
+    def insert(self, unit: Unit, payment: PaymentRow, draft: Draft, *, number: int, now: datetime) -> None:
+        """Store the session, leased to its opener: should that process die, the worker goes on under the same key."""
+        context = self._context
+        payments.insert_session(
+            unit,
+            {
+                "id": draft.session_id,
+                "payment_id": payment.id,
+                "number": number,
+                "state": SessionState.SENDING.value,
+                "website_reference": draft.request.website_reference,
+                "provider_key": draft.request.idempotency_key,
+                "return_token_hash": sealing.token_hash(draft.return_token),
+                "return_token_sealed": context.sealer.seal_text(draft.return_token),
+                "first_sent_at": now,
+                "created_at": now,
+                "attempts": 1,
+                "due_at": now,
+                "lease_token": draft.token,
+                "lease_until": now + context.lease,
+            },
+        )
+
+    def send(self, draft: Draft, *, replay: bool = False) -> Outcome[OpenedSession]:
+        """Call the provider, with no transaction open, and record what it said. Returns the outcome.
+
+        A lost session is followed by a new one at once, a bounded number of times.
+        """
+        outcome = self._stable_mint.open_session(draft.request)
+        successor = self._record(draft, outcome, replay=replay)
+        while successor is not None:
+            draft, outcome = successor, self._stable_mint.open_session(successor.request)
+            successor = self._record(draft, outcome, replay=False)
+        return outcome
+
+    def step(self, ident: str, token: str) -> None:
+        """The worker's turn: send a claimed session again under its key."""
+        context = self._context
+        with context.database.read() as unit:
+            session = payments.session_by_id(unit, ident)
+            if session is None:
+                raise NotFound("session", ident)
+            payment, store, payer = self._parties(unit, session.payment_id)
+        return_token = context.sealer.open_text(session.return_token_sealed)
+        request = self._request(payment, store, payer, session.website_reference, session.provider_key, return_token)
+        draft = Draft(ident, token, return_token, request)
+        if payment.cancelled_at is not None or payment.expired_at is not None:
+            self._end(draft, "the payment ended before the session opened")
+            return
+        self.send(draft, replay=True)
+
+    def fresh(self, payment_id: str) -> Outcome[OpenedSession] | None:
+        """Open one more session for a payment, or go on with one that is still being opened (then None)."""
+        context = self._context
+        with context.database.read() as unit:
+            payment, store, payer = self._parties(unit, payment_id)
+        draft = self.draft(payment, store, payer)
+        now = context.clock()
+        with context.database.write() as unit:
+            locked = payments.payment_by_id(unit, payment_id, lock=True)
+            sessions = payments.sessions_of(unit, payment_id)
+            if locked is None or any(one.session_state is SessionState.SENDING for one in sessions):
+                return None
+            self.insert(unit, locked, draft, number=len(sessions) + 1, now=now)
+            reckon(unit, context, locked, cause="a fresh session", now=now)
+        return self.send(draft)
+
+    def _parties(self, unit: Unit, payment_id: str) -> tuple[PaymentRow, StoreRow, Payer | None]:
+        payment = payments.payment_by_id(unit, payment_id)
+        if payment is None:
+            raise NotFound("payment", payment_id)
+        store = stores.find_store(unit, payment.store_id)
+        if store is None:
+            raise NotFound("store", payment.store_id)
+        payer = None
+        if payment.customer_id is not None:
+            row = stores.customer_by_id(unit, payment.customer_id)
+            if row is not None and row["email_sealed"] is not None:
+                payer = self.payer(row)
+        return payment, store, payer
+
+    def payer(self, row: dict[str, object]) -> Payer:
+        """A stored customer, unsealed for the provider."""
+        email, kyc = row["email_sealed"], row["kyc_sealed"]
+        opened = self._context.sealer.open_text(kyc) if isinstance(kyc, bytes) else "{}"
+        address = self._context.sealer.open_text(email) if isinstance(email, bytes) else ""
+        return Payer(str(row["provider_user_id"]), address, json.loads(opened))
+
+    def _record(self, draft: Draft, outcome: Outcome[OpenedSession], *, replay: bool) -> Draft | None:
+        """Store the outcome; a draft of the next session when this one is lost."""
+        match outcome:
+            case Accepted(value=opened) if _usable(draft.request.flow, opened):
+                try:
+                    self._open(draft, opened)
+                except Taken:
+                    return self._lose(draft, "the provider's reference already belongs to another session")
+                return None
+            case Accepted(value=opened):
+                return self._lose(draft, "; ".join(opened.problems) or "the answer had no session to send a shopper to")
+            case Declined() if replay:
+                return self._lose(draft, f"the replay was refused: {outcome.message}")
+            case Declined():
+                self._decline(draft, outcome)
+                return None
+            case Unknown():
+                return self._unknown(draft, outcome)
+
+    def _open(self, draft: Draft, opened: OpenedSession) -> None:
+        context = self._context
+        now = context.clock()
+        with context.database.write() as unit:
+            payment, session = self._locked(unit, draft)
+            release(
+                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts + 1,
+                state=SessionState.OPEN.value, reference=opened.reference, provider_session_id=opened.session_id,
+                url=opened.url, expires_at=opened.expires_at, problem="; ".join(opened.problems) or None,
+            )  # fmt: skip
+            ends = [moment for moment in (payment.expires_at, opened.expires_at) if moment is not None]
+            if ends:
+                payments.update_payment(unit, payment.id, expires_at=max(ends))
+            reckon(unit, context, self._again(unit, payment), cause=f"session {draft.session_id} opened", now=now)
+            events.make_unmatched_due(unit, now=now)
+
+    def _decline(self, draft: Draft, outcome: Declined) -> None:
+        context = self._context
+        now = context.clock()
+        with context.database.write() as unit:
+            payment, session = self._locked(unit, draft)
+            release(
+                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts + 1,
+                state=SessionState.DECLINED.value, problem=f"{outcome.status}: {outcome.message}",
+            )  # fmt: skip
+            reckon(unit, context, payment, cause=f"session {draft.session_id} declined", now=now)
+            if outcome.status in (401, 403):
+                reopen_case(
+                    unit, context.new_id("case"), kind="stable_mint_refuses_us", subject="installation",
+                    detail=f"Stable Mint answered {outcome.status}: check API key, secret, private key and clock", at=now,
+                )  # fmt: skip
+
+    def _unknown(self, draft: Draft, outcome: Unknown) -> Draft | None:
+        context = self._context
+        now = context.clock()
+        with context.database.write() as unit:
+            _, session = self._locked(unit, draft)
+            first = session.first_sent_at or session.created_at
+            if now - first <= context.scaled(SESSION_RETRY_WINDOW):
+                asked = timedelta(seconds=outcome.retry_after_s or 0)
+                wait = max(asked, context.scaled(backoff(session.attempts, jitter=context.jitter())))
+                release(
+                    unit, session_table, draft.session_id, draft.token, due_at=now + wait,
+                    attempts=session.attempts + 1, problem=outcome.reason,
+                )  # fmt: skip
+                return None
+        return self._lose(draft, f"unknown for too long: {outcome.reason}")
+
+    def _lose(self, draft: Draft, why: str) -> Draft | None:
+        """Mark the session lost and, in the same commit, store its successor (or a case when there were too many)."""
+        context = self._context
+        with context.database.read() as unit:
+            session = payments.session_by_id(unit, draft.session_id)
+            if session is None:
+                raise NotFound("session", draft.session_id)
+            payment, store, payer = self._parties(unit, session.payment_id)
+        successor = self.draft(payment, store, payer)
+        now = context.clock()
+        with context.database.write() as unit:
+            locked, session = self._locked(unit, draft)
+            release(
+                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts + 1,
+                state=SessionState.LOST.value, problem=why,
+            )  # fmt: skip
+            number = len(payments.sessions_of(unit, locked.id)) + 1
+            if number > AUTOMATIC_MAX:
+                open_case(
+                    unit, context.new_id("case"), kind="session_not_opened", subject=locked.id,
+                    detail=f"{number - 1} sessions were lost; the last because: {why}", at=now,
+                )  # fmt: skip
+                reckon(unit, context, locked, cause=f"session {draft.session_id} lost", now=now)
+                return None
+            self.insert(unit, locked, successor, number=number, now=now)
+            reckon(unit, context, locked, cause=f"session {draft.session_id} lost", now=now)
+        return successor
+
+    def _end(self, draft: Draft, why: str) -> None:
+        context = self._context
+        now = context.clock()
+        with context.database.write() as unit:
+            payment, session = self._locked(unit, draft)
+            release(
+                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts,
+                state=SessionState.LOST.value, problem=why,
+            )  # fmt: skip
+            reckon(unit, context, payment, cause=why, now=now)
+
+    def _locked(self, unit: Unit, draft: Draft) -> tuple[PaymentRow, SessionRow]:
+        """The payment, locked, and the session: in that order, as everywhere."""
+        session = payments.session_by_id(unit, draft.session_id)
+        if session is None:
+            raise NotFound("session", draft.session_id)
+        payment = payments.payment_by_id(unit, session.payment_id, lock=True)
+        if payment is None:
+            raise NotFound("payment", session.payment_id)
+        return payment, session
+
+    def _again(self, unit: Unit, payment: PaymentRow) -> PaymentRow:
+        return payments.payment_by_id(unit, payment.id) or payment
+
+    def take(self, session_id: str, token: str) -> bool:
+        """Lease a session that is still being opened, for a shopper who is waiting for it."""
+        context = self._context
+        with context.database.write() as unit:
+            return claim_one(unit, session_table, session_id, now=context.clock(), lease=context.lease, token=token)
+
+
+def _usable(flow: str, opened: OpenedSession) -> bool:
+    """Whether a shopper can be sent there: a URL for hosted flows, an id for the widget."""
+    return opened.session_id is not None if flow == "embedded" else opened.url is not None

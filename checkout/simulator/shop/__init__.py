@@ -1,0 +1,17 @@
+"""The demo shop: a small storefront that pays through our public API, as a shop's developer would write it.
+
+    catalogue   three products, and the basket cookie
+    orders      orders in memory, and what was heard about each
+    service     the two calls of our API that a shop needs
+    news        our signed notifications, read
+    app         the pages: create_app(options)
+
+It knows nothing of the service but its documented API, and marks an order paid only on a verified
+notification or an answer of that API; never because a browser came back.
+"""
+
+from __future__ import annotations
+
+from checkout.simulator.shop.app import create_app
+
+__all__ = ["create_app"]

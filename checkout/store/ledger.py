@@ -1,0 +1,121 @@
+"""Postings: appended, never changed. A posting key can post once; the second try is :class:`Taken`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from checkout.rules.ledger import Account, Book, Posting
+from checkout.store.engine import Unit
+from checkout.store.tables import account, posting
+
+
+def post(unit: Unit, postings: Iterable[Posting], *, at: datetime) -> None:
+    """Append postings, opening accounts they need. Accounts are opened in one order, so that two cannot deadlock."""
+    rows = list(postings)
+    accounts = sorted({side for row in rows for side in (row.debit, row.credit)})
+    for one in accounts:
+        _open(unit, one)
+    for row in rows:
+        unit.execute(
+            insert(posting).values(
+                key=row.key,
+                debit=row.debit.id,
+                credit=row.credit.id,
+                asset=row.debit.asset,
+                amount_minor=row.minor,
+                cause=row.cause,
+                at=at,
+            )
+        )
+
+
+def _open(unit: Unit, one: Account) -> None:
+    there = unit.execute(select(account.c.id).where(account.c.id == one.id)).first()
+    if there is not None:
+        return
+    values = {"id": one.id, "store_id": one.store_id, "book": one.book.value, "asset": one.asset}
+    dialect = sqlite.insert if unit.is_sqlite else postgresql.insert
+    unit.execute(dialect(account).values(**values).on_conflict_do_nothing())
+
+
+def balance(unit: Unit, one: Account) -> int:
+    """Minor units received minus given, over every posting of the account."""
+    signed = case((posting.c.debit == one.id, posting.c.amount_minor), else_=-posting.c.amount_minor)
+    total = unit.execute(
+        select(func.coalesce(func.sum(signed), 0)).where(or_(posting.c.debit == one.id, posting.c.credit == one.id))
+    ).scalar_one()
+    return int(total)
+
+
+def balances(unit: Unit, store_id: str | None = None) -> list[dict[str, Any]]:
+    """Every account with what it received, gave and holds, in minor units."""
+    received = dict(_sums(unit, posting.c.debit))
+    given = dict(_sums(unit, posting.c.credit))
+    query = select(account).order_by(account.c.id)
+    if store_id is not None:
+        query = query.where(account.c.store_id == store_id)
+    return [
+        {
+            "account": row.id,
+            "store": row.store_id,
+            "book": row.book,
+            "asset": row.asset,
+            "received": received.get(row.id, 0),
+            "given": given.get(row.id, 0),
+            "balance": received.get(row.id, 0) - given.get(row.id, 0),
+        }
+        for row in unit.execute(query)
+    ]
+
+
+def _sums(unit: Unit, side: Any) -> list[tuple[str, int]]:
+    rows = unit.execute(select(side, func.sum(posting.c.amount_minor)).group_by(side))
+    return [(str(row[0]), int(row[1])) for row in rows]
+
+
+def postings_of(unit: Unit, cause: str) -> list[dict[str, Any]]:
+    rows = unit.execute(select(posting).where(posting.c.cause == cause).order_by(posting.c.at, posting.c.key))
+    return [dict(row._mapping) for row in rows]
+
+
+def books_in(unit: Unit, store_id: str, asset: str) -> dict[Book, int]:
+    """Balances of one store and asset, by book."""
+    return {Book(row["book"]): row["balance"] for row in balances(unit, store_id) if row["asset"] == asset}
+
+
+def placed(unit: Unit, deposit_id: str, currency: str) -> tuple[dict[Book, int], int]:
+    """Where the postings caused by a deposit have put its money, per book, and how many postings there are."""
+    rows = unit.execute(
+        select(posting.c.debit, posting.c.credit, posting.c.amount_minor).where(
+            posting.c.cause == deposit_id, posting.c.asset == currency
+        )
+    ).all()
+    places: dict[Book, int] = {}
+    for row in rows:
+        for side, sign in ((row.debit, 1), (row.credit, -1)):
+            book = Book(side.split("/")[1])
+            if book is not Book.SHOPPER:
+                places[book] = places.get(book, 0) + sign * row.amount_minor
+    return {book: minor for book, minor in places.items() if minor}, len(rows)
+
+
+def has_posting(unit: Unit, key: str) -> bool:
+    """Whether a posting key has posted."""
+    return unit.execute(select(posting.c.key).where(posting.c.key == key)).first() is not None
+
+
+def unexplained(unit: Unit) -> list[str]:
+    """Postings whose accounts are not there in their asset; by construction none."""
+    debit, credit = account.alias("debit_account"), account.alias("credit_account")
+    rows = unit.execute(
+        select(posting.c.key)
+        .outerjoin(debit, (debit.c.id == posting.c.debit) & (debit.c.asset == posting.c.asset))
+        .outerjoin(credit, (credit.c.id == posting.c.credit) & (credit.c.asset == posting.c.asset))
+        .where(or_(debit.c.id.is_(None), credit.c.id.is_(None)))
+    )
+    return [f"posting {row.key} has no account" for row in rows]

@@ -1,0 +1,123 @@
+"""Payments, their sessions and deposits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import and_, insert, or_, select, update
+
+from checkout.store.engine import Unit
+from checkout.store.records import DepositRow, PaymentRow, SessionRow, record
+from checkout.store.tables import deposit, payment, session
+
+
+def insert_payment(unit: Unit, values: Mapping[str, Any]) -> None:
+    """Add a payment; :class:`Taken` when the store's Idempotency-Key has one already."""
+    unit.execute(insert(payment).values(**values))
+
+
+def payment_by_key(unit: Unit, store_id: str, idempotency_key: str) -> PaymentRow | None:
+    row = unit.execute(
+        select(payment).where(payment.c.store_id == store_id, payment.c.idempotency_key == idempotency_key)
+    ).first()
+    return None if row is None else record(PaymentRow, row)
+
+
+def payment_by_id(unit: Unit, ident: str, *, lock: bool = False) -> PaymentRow | None:
+    """A payment; with ``lock`` its row stays ours until the transaction ends (the lock of everything about it)."""
+    query = select(payment).where(payment.c.id == ident)
+    if lock and not unit.is_sqlite:
+        query = query.with_for_update()
+    row = unit.execute(query).first()
+    return None if row is None else record(PaymentRow, row)
+
+
+def payment_by_pay_token(unit: Unit, token_hash: str) -> PaymentRow | None:
+    row = unit.execute(select(payment).where(payment.c.pay_token_hash == token_hash)).first()
+    return None if row is None else record(PaymentRow, row)
+
+
+def page_of_payments(
+    unit: Unit, store_id: str | None, *, limit: int, after: str | None, filters: Mapping[str, str | None]
+) -> list[PaymentRow]:
+    """Newest first, those before ``after`` in that order; ids sort by time, so new payments never shift a page."""
+    query = select(payment).order_by(payment.c.id.desc()).limit(limit)
+    if store_id is not None:
+        query = query.where(payment.c.store_id == store_id)
+    if after is not None:
+        query = query.where(payment.c.id < after)
+    for column, wanted in filters.items():
+        if wanted is not None:
+            query = query.where(payment.c[column] == wanted)
+    return [record(PaymentRow, row) for row in unit.execute(query)]
+
+
+def update_payment(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(payment).where(payment.c.id == ident).values(**values))
+
+
+def insert_session(unit: Unit, values: Mapping[str, Any]) -> None:
+    unit.execute(insert(session).values(**values))
+
+
+def update_session(unit: Unit, ident: str, **values: Any) -> None:
+    """:class:`Taken` when a reference or session id already belongs to another session."""
+    unit.execute(update(session).where(session.c.id == ident).values(**values))
+
+
+def session_by_id(unit: Unit, ident: str) -> SessionRow | None:
+    row = unit.execute(select(session).where(session.c.id == ident)).first()
+    return None if row is None else record(SessionRow, row)
+
+
+def session_by_return_token(unit: Unit, token_hash: str) -> SessionRow | None:
+    row = unit.execute(select(session).where(session.c.return_token_hash == token_hash)).first()
+    return None if row is None else record(SessionRow, row)
+
+
+def sessions_of(unit: Unit, payment_id: str) -> list[SessionRow]:
+    rows = unit.execute(select(session).where(session.c.payment_id == payment_id).order_by(session.c.number))
+    return [record(SessionRow, row) for row in rows]
+
+
+def sessions_named(
+    unit: Unit, *, reference: str | None, provider_session_id: str | None, ours: tuple[str, str] | None
+) -> Sequence[SessionRow]:
+    """Every session that any of the identifiers names; ``ours`` is (websiteReference, idempotencyKey), both needed."""
+    terms = []
+    if reference is not None:
+        terms.append(session.c.reference == reference)
+    if provider_session_id is not None:
+        terms.append(session.c.provider_session_id == provider_session_id)
+    if ours is not None:
+        terms.append(and_(session.c.website_reference == ours[0], session.c.provider_key == ours[1]))
+    if not terms:
+        return []
+    return [record(SessionRow, row) for row in unit.execute(select(session).where(or_(*terms)).limit(4))]
+
+
+def deposit_by_reference(unit: Unit, reference: str) -> DepositRow | None:
+    row = unit.execute(select(deposit).where(deposit.c.reference == reference)).first()
+    return None if row is None else record(DepositRow, row)
+
+
+def deposit_by_id(unit: Unit, ident: str) -> DepositRow | None:
+    row = unit.execute(select(deposit).where(deposit.c.id == ident)).first()
+    return None if row is None else record(DepositRow, row)
+
+
+def deposits_of(unit: Unit, payment_id: str) -> list[DepositRow]:
+    rows = unit.execute(
+        select(deposit).where(deposit.c.payment_id == payment_id).order_by(deposit.c.created_at, deposit.c.id)
+    )
+    return [record(DepositRow, row) for row in rows]
+
+
+def insert_deposit(unit: Unit, values: Mapping[str, Any]) -> None:
+    """Add a deposit; :class:`Taken` when its reference is known already."""
+    unit.execute(insert(deposit).values(**values))
+
+
+def update_deposit(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(deposit).where(deposit.c.id == ident).values(**values))

@@ -1,0 +1,281 @@
+"""Settlement records, payout accounts, payouts with their items, quotes, mandates, attempts and transfers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, and_, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from checkout.store.engine import Unit
+from checkout.store.records import (
+    AttemptRow,
+    DepositRow,
+    MandateRow,
+    PayoutAccountRow,
+    PayoutRow,
+    QuoteRow,
+    SettlementRecordRow,
+    TransferRow,
+    record,
+)
+from checkout.store.tables import (
+    attempt,
+    customer_standing,
+    deposit,
+    funding,
+    mandate,
+    payout,
+    payout_account,
+    payout_item,
+    posting,
+    quote,
+    settlement_record,
+    transfer,
+    treasury,
+)
+
+
+def insert_row(unit: Unit, table: Table, values: Mapping[str, Any]) -> None:
+    """Add a row; :class:`Taken` when one of its keys is in use."""
+    unit.execute(insert(table).values(**values))
+
+
+def lock_treasury(unit: Unit, store_id: str, asset: str, network: str) -> None:
+    """Hold the treasury of a store, asset and network until the transaction ends."""
+    values = {"store_id": store_id, "asset": asset, "network": network}
+    dialect = sqlite.insert if unit.is_sqlite else postgresql.insert
+    unit.execute(dialect(treasury).values(**values).on_conflict_do_nothing())
+    query = select(treasury.c.store_id).where(*(treasury.c[name] == value for name, value in values.items()))
+    unit.execute(query if unit.is_sqlite else query.with_for_update())
+
+
+def deposits_for_record(unit: Unit, idents: Sequence[str]) -> list[DepositRow]:
+    """Deposits by id or reference, locked in one order: the lock between settlement, refund and payout."""
+    query = select(deposit).where(or_(deposit.c.id.in_(idents), deposit.c.reference.in_(idents))).order_by(deposit.c.id)
+    return [record(DepositRow, row) for row in unit.execute(query if unit.is_sqlite else query.with_for_update())]
+
+
+def settlement_record_by_id(unit: Unit, ident: str) -> SettlementRecordRow | None:
+    row = unit.execute(select(settlement_record).where(settlement_record.c.id == ident)).first()
+    return None if row is None else record(SettlementRecordRow, row)
+
+
+def deposits_in_record(unit: Unit, ident: str) -> list[DepositRow]:
+    rows = unit.execute(select(deposit).where(deposit.c.settlement_record_id == ident).order_by(deposit.c.id))
+    return [record(DepositRow, row) for row in rows]
+
+
+def free_records(unit: Unit, store_id: str, asset: str, network: str) -> list[SettlementRecordRow]:
+    """Settlement records with a free share that no live payout holds, oldest first."""
+    held = select(payout_item.c.source).where(
+        payout_item.c.source == settlement_record.c.id, payout_item.c.released_at.is_(None)
+    )
+    rows = unit.execute(
+        select(settlement_record)
+        .where(
+            settlement_record.c.store_id == store_id,
+            settlement_record.c.asset == asset,
+            settlement_record.c.network == network,
+            settlement_record.c.free_minor > 0,
+            ~held.exists(),
+        )
+        .order_by(settlement_record.c.id)
+    )
+    return [record(SettlementRecordRow, row) for row in rows]
+
+
+def allocated_shares(unit: Unit, store_id: str, asset: str, network: str) -> list[tuple[str, int]]:
+    """Deposits whose share of a settlement record a person has allocated, and that no live payout holds: (id, minor)."""
+    held = select(payout_item.c.source).where(payout_item.c.source == deposit.c.id, payout_item.c.released_at.is_(None))
+    rows = unit.execute(
+        select(deposit.c.id, posting.c.amount_minor)
+        .join(posting, posting.c.key == deposit.c.id + "/allocated")
+        .where(deposit.c.store_id == store_id, posting.c.asset == f"{asset}@{network}", ~held.exists())
+        .order_by(deposit.c.id)
+    )
+    return [(str(row.id), int(row.amount_minor)) for row in rows]
+
+
+def waiting_deposits(unit: Unit, store_id: str, *, limit: int) -> list[DepositRow]:
+    """Settled deposits without a settlement record, oldest first: money that waits for evidence."""
+    rows = unit.execute(
+        select(deposit)
+        .where(
+            deposit.c.store_id == store_id,
+            deposit.c.stage == "settled",
+            deposit.c.settlement_record_id.is_(None),
+        )
+        .order_by(deposit.c.settled_at, deposit.c.id)
+        .limit(limit)
+    )
+    return [record(DepositRow, row) for row in rows]
+
+
+def payout_account_by_id(unit: Unit, ident: str) -> PayoutAccountRow | None:
+    row = unit.execute(select(payout_account).where(payout_account.c.id == ident)).first()
+    return None if row is None else record(PayoutAccountRow, row)
+
+
+def payout_accounts(unit: Unit, store_id: str) -> list[PayoutAccountRow]:
+    rows = unit.execute(
+        select(payout_account)
+        .where(payout_account.c.store_id == store_id, payout_account.c.retired_at.is_(None))
+        .order_by(payout_account.c.id)
+    )
+    return [record(PayoutAccountRow, row) for row in rows]
+
+
+def update_payout_account(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(payout_account).where(payout_account.c.id == ident).values(**values))
+
+
+def payout_by_id(unit: Unit, ident: str, *, lock: bool = False) -> PayoutRow | None:
+    query = select(payout).where(payout.c.id == ident)
+    if lock and not unit.is_sqlite:
+        query = query.with_for_update()
+    row = unit.execute(query).first()
+    return None if row is None else record(PayoutRow, row)
+
+
+def list_payouts(unit: Unit, store_id: str | None, *, limit: int) -> list[PayoutRow]:
+    query = select(payout).order_by(payout.c.id.desc()).limit(limit)
+    if store_id is not None:
+        query = query.where(payout.c.store_id == store_id)
+    return [record(PayoutRow, row) for row in unit.execute(query)]
+
+
+def update_payout(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(payout).where(payout.c.id == ident).values(**values))
+
+
+def items_of(unit: Unit, payout_id: str) -> list[dict[str, Any]]:
+    rows = unit.execute(select(payout_item).where(payout_item.c.payout_id == payout_id).order_by(payout_item.c.id))
+    return [dict(row._mapping) for row in rows]
+
+
+def payouts_holding(unit: Unit, source: str) -> list[str]:
+    """Payouts that hold or held this settlement record or deposit."""
+    rows = unit.execute(
+        select(payout_item.c.payout_id).where(payout_item.c.source == source).order_by(payout_item.c.id)
+    )
+    return [str(row.payout_id) for row in rows]
+
+
+def release_items(unit: Unit, payout_id: str, *, at: datetime) -> None:
+    unit.execute(
+        update(payout_item)
+        .where(payout_item.c.payout_id == payout_id, payout_item.c.released_at.is_(None))
+        .values(released_at=at)
+    )
+
+
+def keep_standing(unit: Unit, customer_id: str, *, base_payout: str, name: str, at: datetime) -> None:
+    """Store what Stables has just said of a customer."""
+    values = {"base_payout": base_payout, "name": name, "read_at": at}
+    where = customer_standing.c.stables_customer_id == customer_id
+    if unit.execute(update(customer_standing).where(where).values(**values)).rowcount == 0:
+        dialect = sqlite.insert if unit.is_sqlite else postgresql.insert
+        unit.execute(
+            dialect(customer_standing).values(stables_customer_id=customer_id, **values).on_conflict_do_nothing()
+        )
+
+
+def standing_of(unit: Unit, customer_id: str) -> dict[str, Any] | None:
+    row = unit.execute(select(customer_standing).where(customer_standing.c.stables_customer_id == customer_id)).first()
+    return None if row is None else dict(row._mapping)
+
+
+def attempts_of(unit: Unit, subject: str, kind: str) -> list[AttemptRow]:
+    rows = unit.execute(
+        select(attempt)
+        .where(attempt.c.subject == subject, attempt.c.kind == kind)
+        .order_by(attempt.c.created_at, attempt.c.id)
+    )
+    return [record(AttemptRow, row) for row in rows]
+
+
+def attempt_by_id(unit: Unit, ident: str) -> AttemptRow | None:
+    row = unit.execute(select(attempt).where(attempt.c.id == ident)).first()
+    return None if row is None else record(AttemptRow, row)
+
+
+def update_attempt(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(attempt).where(attempt.c.id == ident).values(**values))
+
+
+def quote_by_id(unit: Unit, ident: str) -> QuoteRow | None:
+    row = unit.execute(select(quote).where(quote.c.id == ident)).first()
+    return None if row is None else record(QuoteRow, row)
+
+
+def quotes_of(unit: Unit, payout_id: str) -> list[QuoteRow]:
+    rows = unit.execute(select(quote).where(quote.c.payout_id == payout_id).order_by(quote.c.created_at, quote.c.id))
+    return [record(QuoteRow, row) for row in rows]
+
+
+def update_quote(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(quote).where(quote.c.id == ident).values(**values))
+
+
+def live_mandate(unit: Unit, payout_id: str) -> MandateRow | None:
+    row = unit.execute(select(mandate).where(mandate.c.payout_id == payout_id, mandate.c.voided_at.is_(None))).first()
+    return None if row is None else record(MandateRow, row)
+
+
+def mandates_of(unit: Unit, payout_id: str) -> list[dict[str, Any]]:
+    rows = unit.execute(
+        select(mandate).where(mandate.c.payout_id == payout_id).order_by(mandate.c.created_at, mandate.c.id)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def void_mandates(unit: Unit, *, because: str, at: datetime, payout_id: str | None = None, account: str = "") -> None:
+    """Void the open mandates of a payout, or of every payout to an account."""
+    which = mandate.c.payout_account_id == account if payout_id is None else mandate.c.payout_id == payout_id
+    unit.execute(
+        update(mandate).where(and_(which, mandate.c.voided_at.is_(None))).values(voided_at=at, voided_because=because)
+    )
+
+
+def transfer_of(unit: Unit, payout_id: str) -> TransferRow | None:
+    """The payout's transfer; the newest, should an earlier attempt have died."""
+    row = unit.execute(
+        select(transfer).where(transfer.c.payout_id == payout_id).order_by(transfer.c.created_at.desc()).limit(1)
+    ).first()
+    return None if row is None else record(TransferRow, row)
+
+
+def transfer_by_provider_id(unit: Unit, provider_transfer_id: str) -> TransferRow | None:
+    row = unit.execute(select(transfer).where(transfer.c.provider_transfer_id == provider_transfer_id)).first()
+    return None if row is None else record(TransferRow, row)
+
+
+def transfer_by_address(unit: Unit, address_hash: str) -> TransferRow | None:
+    row = unit.execute(select(transfer).where(transfer.c.address_hash == address_hash)).first()
+    return None if row is None else record(TransferRow, row)
+
+
+def update_transfer(unit: Unit, ident: str, **values: Any) -> None:
+    """:class:`Taken` when the deposit address already belongs to another transfer."""
+    unit.execute(update(transfer).where(transfer.c.id == ident).values(**values))
+
+
+def funding_of(unit: Unit, transfer_id: str) -> dict[str, Any] | None:
+    row = unit.execute(select(funding).where(funding.c.transfer_id == transfer_id)).first()
+    return None if row is None else dict(row._mapping)
+
+
+def payout_by_hash(unit: Unit, tx_hash: str) -> str | None:
+    row = unit.execute(
+        select(transfer.c.payout_id)
+        .join(funding, funding.c.transfer_id == transfer.c.id)
+        .where(funding.c.tx_hash == tx_hash)
+    ).first()
+    return None if row is None else str(row.payout_id)
+
+
+def count_payouts(unit: Unit, state: str) -> int:
+    return int(unit.execute(select(func.count()).select_from(payout).where(payout.c.state == state)).scalar_one())

@@ -1,0 +1,341 @@
+"""What the queries hand out: one frozen record per row, with the names of the columns.
+
+Use cases see these and never a database row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+
+from checkout.rules.deposits import Stage
+from checkout.rules.money import Money
+from checkout.rules.payments import DepositFacts, SessionState, Status
+from checkout.rules.payouts import PayoutState
+
+R = TypeVar("R")
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def record(kind: type[R], row: Any) -> R:
+    """A record from a row that has at least its columns."""
+    mapping = row._mapping
+    return kind(**{name: mapping[name] for name in _names(kind)})
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRow:
+    id: str
+    name: str
+    origins: str
+    notify_url: str | None
+    success_url: str | None
+    exit_url: str | None
+    error_url: str | None
+    support_url: str | None
+    destination_address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    id: str
+    store_id: str
+    request_hash: str
+    flow: str
+    amount_minor: int | None
+    currency: str
+    country: str
+    order_ref: str
+    customer_id: str | None
+    success_url: str | None
+    exit_url: str | None
+    error_url: str | None
+    support_url: str | None
+    payment_method: str | None
+    metadata: str
+    status: str
+    anomalies: str
+    counted_deposit_id: str | None
+    sequence: int
+    moves: int
+    pay_token_sealed: bytes
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    expired_at: datetime | None
+    cancelled_at: datetime | None
+    last_news_at: datetime | None
+    notified_status: str | None
+    attempts: int
+    lease_token: str | None
+
+    @property
+    def asked(self) -> Money | None:
+        return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
+
+    @property
+    def state(self) -> Status:
+        return Status(self.status)
+
+    @property
+    def anomaly_list(self) -> list[str]:
+        return self.anomalies.split(",") if self.anomalies else []
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    id: str
+    payment_id: str
+    number: int
+    state: str
+    website_reference: str
+    provider_key: str
+    reference: str | None
+    provider_session_id: str | None
+    url: str | None
+    expires_at: datetime | None
+    return_token_sealed: bytes
+    came_back_at: datetime | None
+    first_sent_at: datetime | None
+    problem: str | None
+    created_at: datetime
+    attempts: int
+    lease_token: str | None
+
+    @property
+    def session_state(self) -> SessionState:
+        return SessionState(self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class DepositRow:
+    id: str
+    reference: str
+    session_id: str
+    payment_id: str
+    store_id: str
+    stage: str | None
+    failed: bool
+    amount_minor: int | None
+    currency: str | None
+    foreign: bool
+    late: bool
+    allocated_at: datetime | None
+    settlement_record_id: str | None
+    refund_live: bool
+    moves: int
+    created_at: datetime
+    settled_at: datetime | None
+
+    @property
+    def money(self) -> Money | None:
+        if self.amount_minor is None or self.currency is None:
+            return None
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def facts(self) -> DepositFacts:
+        allocated = self.allocated_at is not None
+        return DepositFacts(
+            id=self.id,
+            session_id=self.session_id,
+            stage=None if self.stage is None else Stage(self.stage),
+            failed=self.failed,
+            money=self.money,
+            foreign=self.foreign,
+            late=self.late,
+            allocated=allocated,
+            fixed=allocated or self.refund_live or self.settlement_record_id is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    id: str
+    provider: str
+    dedup_key: str
+    body_hash: str
+    state: str
+    event_type: str
+    version: str
+    reference: str | None
+    subject: str | None
+    headers: str
+    body_sealed: bytes
+    size: int
+    note: str
+    received_at: datetime
+    applied_at: datetime | None
+    attempts: int
+    lease_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementRecordRow:
+    id: str
+    store_id: str
+    asset: str
+    network: str
+    received_minor: int
+    free_minor: int
+    currency: str
+    deposits_minor: int
+    fee_minor: int
+    kind: str
+    evidence: str
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutAccountRow:
+    id: str
+    store_id: str
+    name: str
+    stables_customer_id: str
+    asset: str
+    network: str
+    currency: str
+    country: str
+    rail: str
+    bank_sealed: bytes
+    bank_digest: str
+    bank_hint: str
+    purpose_code: str
+    usable_at: datetime
+    confirmed_at: datetime | None
+    confirmed_by: str | None
+    retired_at: datetime | None
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRow:
+    id: str
+    store_id: str
+    payout_account_id: str
+    asset: str
+    network: str
+    amount_minor: int
+    state: str
+    quote_id: str | None
+    provider_status: str | None
+    provider_status_at: datetime | None
+    credit_minor: int | None
+    credit_currency: str | None
+    credit_is: str | None
+    moves: int
+    note: str
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    attempts: int
+    lease_token: str | None
+
+    @property
+    def payout_state(self) -> PayoutState:
+        return PayoutState(self.state)
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.asset)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    id: str
+    kind: str
+    subject: str
+    key: str
+    state: str
+    quote_id: str | None
+    mandate_id: str | None
+    sends: int
+    unknowns: int
+    first_sent_at: datetime
+    absent_since: datetime | None
+    evidence: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRow:
+    id: str
+    payout_id: str
+    attempt_id: str
+    provider_quote_id: str
+    source_minor: int
+    credit_minor: int
+    credit_currency: str
+    rate: str
+    fees: str
+    expires_at: datetime
+    refused: str
+    created_at: datetime
+
+    @property
+    def credit(self) -> Money:
+        return Money(self.credit_minor, self.credit_currency)
+
+
+@dataclass(frozen=True, slots=True)
+class MandateRow:
+    id: str
+    payout_id: str
+    payout_account_id: str
+    asset: str
+    network: str
+    amount_minor: int
+    stables_customer_id: str
+    bank_digest: str
+    currency: str
+    country: str
+    rail: str
+    purpose_code: str
+    min_credit_minor: int
+    quote_id: str
+    valid_until: datetime
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRow:
+    id: str
+    payout_id: str
+    attempt_id: str
+    quote_id: str
+    provider_transfer_id: str
+    address_sealed: bytes | None
+    address_hash: str | None
+    provider_created_at: datetime
+    fundable_until: datetime
+    checked_at: datetime | None
+    instructions_revealed_at: datetime | None
+    revealed_by: str | None
+    collected_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRow:
+    id: str
+    store_id: str
+    payment_id: str | None
+    subject: str
+    type: str
+    sequence: int
+    body: str
+    state: str
+    created_at: datetime
+    delivered_at: datetime | None
+    last_answer: str
+    attempts: int
+    lease_token: str | None

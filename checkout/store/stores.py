@@ -1,0 +1,164 @@
+"""Stores with their keys, secrets and settlement rules; people; the installation; pauses; customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, or_, select, update
+
+from checkout.store.engine import Unit
+from checkout.store.records import StoreRow, record
+from checkout.store.tables import (
+    customer,
+    installation,
+    notification_secret,
+    pause,
+    person,
+    settlement_rule,
+    store,
+    store_key,
+)
+
+
+def insert_store(unit: Unit, values: Mapping[str, Any]) -> None:
+    """Add a store; :class:`Taken` when its name is in use."""
+    unit.execute(insert(store).values(**values))
+
+
+def update_store(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(store).where(store.c.id == ident).values(**values))
+
+
+def find_store(unit: Unit, ident_or_name: str) -> StoreRow | None:
+    row = unit.execute(select(store).where(or_(store.c.id == ident_or_name, store.c.name == ident_or_name))).first()
+    return None if row is None else record(StoreRow, row)
+
+
+def list_stores(unit: Unit) -> list[StoreRow]:
+    return [record(StoreRow, row) for row in unit.execute(select(store).order_by(store.c.name))]
+
+
+def insert_key(unit: Unit, values: Mapping[str, Any]) -> None:
+    unit.execute(insert(store_key).values(**values))
+
+
+def store_by_key_hash(unit: Unit, key_hash: str) -> StoreRow | None:
+    """The store of a key that is not revoked."""
+    row = unit.execute(
+        select(store)
+        .join(store_key, store_key.c.store_id == store.c.id)
+        .where(store_key.c.key_hash == key_hash, store_key.c.revoked_at.is_(None))
+    ).first()
+    return None if row is None else record(StoreRow, row)
+
+
+def insert_notification_secret(unit: Unit, values: Mapping[str, Any]) -> None:
+    unit.execute(insert(notification_secret).values(**values))
+
+
+def expire_notification_secrets(unit: Unit, store_id: str, *, at: datetime) -> None:
+    """Let the secrets in use run out at ``at``; a new one takes over, both sign until then."""
+    unit.execute(
+        update(notification_secret)
+        .where(notification_secret.c.store_id == store_id, notification_secret.c.expires_at.is_(None))
+        .values(expires_at=at)
+    )
+
+
+def notification_secrets(unit: Unit, store_id: str, *, now: datetime) -> list[bytes]:
+    """Sealed secrets in force, newest first."""
+    rows = unit.execute(
+        select(notification_secret.c.secret_sealed)
+        .where(
+            notification_secret.c.store_id == store_id,
+            or_(notification_secret.c.expires_at.is_(None), notification_secret.c.expires_at > now),
+        )
+        .order_by(notification_secret.c.created_at.desc())
+    )
+    return [row.secret_sealed for row in rows]
+
+
+def set_rule(unit: Unit, values: Mapping[str, Any]) -> None:
+    """Make or replace the settlement rule of a store and currency."""
+    where = (
+        settlement_rule.c.store_id == values["store_id"],
+        settlement_rule.c.currency == values["currency"],
+    )
+    if unit.execute(update(settlement_rule).where(*where).values(**values)).rowcount == 0:
+        unit.execute(insert(settlement_rule).values(**values))
+
+
+def rule_for(unit: Unit, store_id: str, currency: str) -> dict[str, Any] | None:
+    row = unit.execute(
+        select(settlement_rule).where(settlement_rule.c.store_id == store_id, settlement_rule.c.currency == currency)
+    ).first()
+    return None if row is None else dict(row._mapping)
+
+
+def insert_person(unit: Unit, values: Mapping[str, Any]) -> None:
+    """Add a person; :class:`Taken` when the name is in use."""
+    unit.execute(insert(person).values(**values))
+
+
+def person_secret_hash(unit: Unit, name: str) -> str | None:
+    row = unit.execute(select(person.c.secret_hash).where(person.c.name == name, person.c.removed_at.is_(None))).first()
+    return None if row is None else str(row.secret_hash)
+
+
+def installation_row(unit: Unit) -> dict[str, Any] | None:
+    row = unit.execute(select(installation)).first()
+    return None if row is None else dict(row._mapping)
+
+
+def insert_installation(unit: Unit, ident: str, *, at: datetime) -> None:
+    unit.execute(insert(installation).values(one=1, id=ident, created_at=at))
+
+
+def insert_pause(unit: Unit, values: Mapping[str, Any]) -> None:
+    """Pause a scope; :class:`Taken` when it is paused already."""
+    unit.execute(insert(pause).values(**values))
+
+
+def release_pause(unit: Unit, scope: str, *, who: str, at: datetime) -> bool:
+    released = unit.execute(
+        update(pause)
+        .where(pause.c.scope == scope, pause.c.released_at.is_(None))
+        .values(released_at=at, released_by=who)
+    )
+    return released.rowcount == 1
+
+
+def why_paused(unit: Unit, store_id: str) -> str | None:
+    """Why no money may leave for this store now, or None: a pause, or a restored database not yet reconciled."""
+    row = unit.execute(
+        select(pause.c.reason).where(pause.c.scope.in_(["all", store_id]), pause.c.released_at.is_(None))
+    ).first()
+    if row is not None:
+        return f"payouts are paused: {row.reason}"
+    restored = unit.execute(select(installation.c.restored_at)).scalar()
+    if restored is not None:
+        return "the database was restored and is not yet reconciled; run `checkout reconcile`"
+    return None
+
+
+def customer_by_external_id(unit: Unit, store_id: str, external_id: str) -> dict[str, Any] | None:
+    row = unit.execute(
+        select(customer).where(customer.c.store_id == store_id, customer.c.external_id == external_id)
+    ).first()
+    return None if row is None else dict(row._mapping)
+
+
+def customer_by_id(unit: Unit, ident: str) -> dict[str, Any] | None:
+    row = unit.execute(select(customer).where(customer.c.id == ident)).first()
+    return None if row is None else dict(row._mapping)
+
+
+def insert_customer(unit: Unit, values: Mapping[str, Any]) -> None:
+    """Add a customer; :class:`Taken` when the store has one of that id."""
+    unit.execute(insert(customer).values(**values))
+
+
+def update_customer(unit: Unit, ident: str, **values: Any) -> None:
+    unit.execute(update(customer).where(customer.c.id == ident).values(**values))

@@ -1,0 +1,109 @@
+"""Claiming rows that are due, and releasing them. The same lease rules for every kind of work.
+
+A claim writes a random token and commits. Whatever is recorded afterwards says ``WHERE id AND lease_token``: when the
+lease has passed to somebody else nothing matches, and the whole transaction is given up with :class:`LostRace`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Table, or_, select, update
+
+from checkout.errors import LostRace
+from checkout.store.engine import Unit
+
+
+def claim(
+    unit: Unit, table: Table, *, now: datetime, lease: timedelta, token: str, limit: int, kinds: Any = None
+) -> list[str]:
+    """Lease up to ``limit`` due rows to ``token``, oldest first; their ids. Rows leased to the living are passed over.
+
+    PostgreSQL skips rows another worker is looking at; on SQLite the transaction is the only writer.
+    """
+    due = (
+        select(table.c.id)
+        .where(table.c.due_at <= now, or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
+        .order_by(table.c.due_at, table.c.id)
+        .limit(limit)
+    )
+    if kinds is not None:
+        due = due.where(kinds)
+    if not unit.is_sqlite:
+        due = due.with_for_update(skip_locked=True)
+    ids = [row.id for row in unit.execute(due)]
+    if ids:
+        unit.execute(update(table).where(table.c.id.in_(ids)).values(lease_token=token, lease_until=now + lease))
+    return ids
+
+
+def claim_one(unit: Unit, table: Table, ident: str, *, now: datetime, lease: timedelta, token: str) -> bool:
+    """Lease one row now, due or not, unless somebody alive holds it."""
+    claimed = unit.execute(
+        update(table)
+        .where(table.c.id == ident, or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
+        .values(lease_token=token, lease_until=now + lease)
+    )
+    return claimed.rowcount == 1
+
+
+def holds(unit: Unit, table: Table, ident: str, token: str, *, now: datetime) -> bool:
+    """Whether the lease is still ours; asked just before a call that moves money."""
+    row = unit.execute(
+        select(table.c.id).where(table.c.id == ident, table.c.lease_token == token, table.c.lease_until > now)
+    ).first()
+    return row is not None
+
+
+def release(
+    unit: Unit,
+    table: Table,
+    ident: str,
+    token: str,
+    *,
+    due_at: datetime | None,
+    attempts: int = 0,
+    **values: Any,
+) -> None:
+    """End a step: give the lease back, say when the row is due again, and record ``values``. All or nothing.
+
+    Raises :class:`LostRace` when the lease is no longer ours; the caller's transaction must then be discarded whole.
+    """
+    released = unit.execute(
+        update(table)
+        .where(table.c.id == ident, table.c.lease_token == token)
+        .values(lease_token=None, lease_until=None, due_at=due_at, attempts=attempts, **values)
+    )
+    if released.rowcount != 1:
+        raise LostRace(f"the lease on {ident} was lost")
+
+
+def anything_due(unit: Unit, table: Table, *, now: datetime) -> bool:
+    """Whether a claim would find anything: a read, so that idle workers do not queue for the writer."""
+    row = unit.execute(
+        select(table.c.id)
+        .where(table.c.due_at <= now, or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
+        .limit(1)
+    ).first()
+    return row is not None
+
+
+def give_back(unit: Unit, table: Table, ident: str, token: str, *, due_at: datetime) -> None:
+    """Return a lease without having done anything; quiet when it is not ours any more."""
+    unit.execute(
+        update(table)
+        .where(table.c.id == ident, table.c.lease_token == token)
+        .values(lease_token=None, lease_until=None, due_at=due_at)
+    )
+
+
+def wake(unit: Unit, table: Table, ident: str, *, now: datetime) -> None:
+    """Make a row due at once, if it is not already."""
+    unit.execute(
+        update(table).where(table.c.id == ident, or_(table.c.due_at.is_(None), table.c.due_at > now)).values(due_at=now)
+    )
+
+
+#: A table of work, for those outside this package who only name it.
+Queue = Table

@@ -1,0 +1,133 @@
+"""The loop: claim what is due, do one step of each, release. Any number of workers, on any number of hosts.
+
+A dead worker's lease runs out and any other goes on. The outermost ``except`` here is the only place that catches
+everything: it logs, counts and leaves the row claimable.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from checkout import sealing
+from checkout.context import Context
+from checkout.errors import LostRace, StoreUnavailable
+from checkout.events import Events
+from checkout.store.engine import Taken
+from checkout.store.tables import event, notification, payment, payout, session
+from checkout.store.work import Queue, anything_due, claim, give_back
+
+log = structlog.get_logger("checkout.worker")
+
+#: How long a worker with nothing to do sleeps; a wake ends it early.
+IDLE: Final = timedelta(milliseconds=200)
+#: After the database was away.
+AWAY: Final = timedelta(seconds=2)
+#: After a step failed by our own fault: the row is claimable again after this.
+FAILED_STEP: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One kind of work: where its rows are, how many are claimed at once, and what a step does."""
+
+    name: str
+    table: Queue
+    batch: int
+    step: Callable[[str, str], None]
+
+
+class Worker:
+    """Runs until stopped. ``step`` functions take a row's id and the lease's token."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        name: str,
+        events: Events,
+        open_session: Callable[[str, str], None],
+        follow_payout: Callable[[str, str], None],
+        deliver: Callable[[str, str], None],
+        look_at_payment: Callable[[str, str], None],
+    ) -> None:
+        self._context = context
+        self._name = name
+        self._events = events
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        # one call at a time inside a lease: only what makes no provider call is claimed in batches
+        self._lines = (
+            Line("event", event, 20, events.step),
+            Line("session", session, 1, open_session),
+            Line("payout", payout, 1, follow_payout),
+            Line("notification", notification, 1, deliver),
+            Line("payment", payment, 20, look_at_payment),
+        )
+
+    def stop(self) -> None:
+        """Ask the loop to end after the step it is in."""
+        self._stop.set()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        log.info("worker started", worker=self._name)
+        while not self._stop.is_set():
+            try:
+                busy = self.turn()
+            except StoreUnavailable:
+                log.warning("the database is away", worker=self._name)
+                self._stop.wait(AWAY.total_seconds())
+                continue
+            if not busy:
+                self._wake.wait(IDLE.total_seconds())
+                self._wake.clear()
+        log.info("worker stopped", worker=self._name)
+
+    def turn(self) -> int:
+        """Claim and do some of every kind of work; how many steps were taken. Every kind gets its turn."""
+        return sum(self._work_off(line) for line in self._lines)
+
+    def _work_off(self, line: Line) -> int:
+        context = self._context
+        token = sealing.token()
+        with context.database.read() as unit:
+            if not anything_due(unit, line.table, now=context.clock()):
+                return 0
+        with context.database.write() as unit:
+            ids = claim(unit, line.table, now=context.clock(), lease=context.lease, token=token, limit=line.batch)
+        for ident in ids:
+            if self._stop.is_set():
+                break
+            self._do(line, ident, token)
+        return len(ids)
+
+    def _do(self, line: Line, ident: str, token: str) -> None:
+        try:
+            line.step(ident, token)
+        except (LostRace, Taken) as lost:
+            log.info("step given up", line=line.name, id=ident, why=str(lost)[:200])
+            self._give_back(line, ident, token, IDLE)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # the outermost one: our bug must not stop the others' work
+            log.error("step failed", line=line.name, id=ident, error=type(error).__name__, exc_info=True)
+            if line.table is event:
+                self._events.fail(ident, token, type(error).__name__)
+            else:
+                self._give_back(line, ident, token, FAILED_STEP)
+
+    def _give_back(self, line: Line, ident: str, token: str, wait: timedelta) -> None:
+        context = self._context
+        with context.database.write() as unit:
+            give_back(unit, line.table, ident, token, due_at=context.clock() + wait)

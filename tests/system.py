@@ -1,0 +1,288 @@
+"""A whole service in one process for tests: real database, real signatures, providers played by scripts.
+
+Nothing of the package is replaced: the scripts sit behind httpx transports, where the network would be.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import httpx
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from checkout.app import Services, build
+from checkout.config import Settings
+from checkout.inbox import STABLE_MINT, Receipt
+from checkout.payments import NewPayment, PaymentAnswer
+from checkout.rules.money import parse_amount
+from checkout.store import ledger, moves, notifications, payments
+from checkout.store.engine import Database
+from checkout.store.records import PaymentRow, SessionRow, StoreRow
+from checkout.store.schema import migrate
+
+START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+CUSTOMER = "6f9b0b0e-5a53-4c3a-9a0a-3d6f0f6f2a11"
+BANK = {
+    "name": "Main",
+    "stables_customer_id": CUSTOMER,
+    "source": {"currency": "USDC", "network": "polygon"},
+    "destination": {"currency": "EUR", "country": "DE", "network": "bank"},
+    "bank": {
+        "type": "bank", "account_holder_name": "Demo GmbH", "iban": "DE89370400440532013000",
+        "bank_name": "Demo Bank", "bank_country": "DE", "currency": "EUR", "bic_code": "COBADEFFXXX",
+    },
+}  # fmt: skip
+
+
+@cache
+def key_pair(name: str) -> rsa.RSAPrivateKey:
+    """One RSA key per name and test process; made here, not by the package."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def private_pem(name: str) -> str:
+    return (
+        key_pair(name)
+        .private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        .decode()
+    )
+
+
+def public_pem(name: str) -> str:
+    return (
+        key_pair(name)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+
+
+def sign_event(body: bytes, timestamp: str, key: str = "mint") -> str:
+    """As Stable Mint signs a webhook: Base64 RSA-SHA256 over ``<timestamp>,<body>``."""
+    message = timestamp.encode() + b"," + body
+    return base64.b64encode(key_pair(key).sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+@cache
+def _data_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+def environment(database_url: str, **changes: str) -> dict[str, str]:
+    """A complete sandbox environment."""
+    settings = {
+        "CHECKOUT_MODE": "sandbox",
+        "CHECKOUT_PUBLIC_URL": "http://127.0.0.1:8000",
+        "CHECKOUT_DATABASE_URL": database_url,
+        "CHECKOUT_SECRET_KEY": "s" * 48,
+        "CHECKOUT_DATA_KEY": _data_key(),
+        "STABLE_MINT_API_URL": "http://127.0.0.1:9001",
+        "STABLE_MINT_PAGE_DOMAINS": "http://127.0.0.1:9001",
+        "STABLE_MINT_API_KEY": "mint-key",
+        "STABLE_MINT_API_SECRET": "mint-secret",
+        "STABLE_MINT_PRIVATE_KEY": private_pem("partner"),
+        "STABLE_MINT_WEBHOOK_PUBLIC_KEY": public_pem("mint"),
+        "STABLES_API_URL": "http://127.0.0.1:9002",
+        "STABLES_API_KEY": "sti_test_0123456789",
+        "STABLES_WEBHOOK_SECRET": "whsec_" + base64.b64encode(b"k" * 32).decode(),
+        "STABLES_FUNDING_WINDOW": "900",
+    }
+    return {**settings, **changes}
+
+
+class Clock:
+    """Time as the test says."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+@dataclass
+class MintScript:
+    """Stable Mint behind a transport: answers sessions, remembers requests. ``next_answers`` come first."""
+
+    clock: Clock
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    next_answers: list[httpx.Response | Exception] = field(default_factory=list)
+    life_s: int = 1800
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        self.requests.append(body)
+        if self.next_answers:
+            answer = self.next_answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        return self.opened()
+
+    def opened(self) -> httpx.Response:
+        """A good hosted answer."""
+        ident = str(uuid.uuid4())
+        return httpx.Response(
+            200,
+            json={
+                "url": f"http://127.0.0.1:9001/sessions/{ident}",
+                "expiresAt": int(self.clock.now.timestamp()) + self.life_s,
+                "reference": ident[:9].upper(),
+            },
+        )
+
+
+@dataclass
+class ShopScript:
+    """The storefront's endpoint: keeps what it hears, answers what it is told to."""
+
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    status: int = 200
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.heard.append(json.loads(request.content))
+        self.headers.append(dict(request.headers))
+        return httpx.Response(self.status)
+
+
+class System:
+    """The service and the parties around it."""
+
+    def __init__(self, services: Services, clock: Clock, mint: MintScript, shop: ShopScript, store: StoreRow) -> None:
+        self.services = services
+        self.clock = clock
+        self.mint = mint
+        self.shop = shop
+        self.store = store
+        self.database: Database = services.context.database
+        self._worker = services.worker("test")
+
+    def close(self) -> None:
+        self.services.close()
+
+    # --- the storefront ------------------------------------------------------------------------------------------
+
+    def wanted(self, amount: str = "9.00", currency: str = "EUR", **changes: Any) -> NewPayment:
+        values: dict[str, Any] = {
+            "flow": "hosted",
+            "amount": parse_amount(amount, currency),
+            "currency": currency,
+            "country": "DE",
+            "order": f"order-{uuid.uuid4().hex[:8]}",
+            "idempotency_key": uuid.uuid4().hex,
+        }
+        return NewPayment(**{**values, **changes})
+
+    def pay(self, amount: str = "9.00", currency: str = "EUR", **changes: Any) -> PaymentAnswer:
+        """Open a payment."""
+        answer, _ = self.services.payments.open(self.store, self.wanted(amount, currency, **changes))
+        return answer
+
+    def payment(self, ident: str) -> PaymentRow:
+        with self.database.read() as unit:
+            row = payments.payment_by_id(unit, ident)
+        assert row is not None
+        return row
+
+    def sessions(self, payment_id: str) -> list[SessionRow]:
+        with self.database.read() as unit:
+            return payments.sessions_of(unit, payment_id)
+
+    # --- Stable Mint's webhooks ------------------------------------------------------------------------------------
+
+    def event(self, session: SessionRow, kind: str, *, version: str = "v2", **fields: Any) -> bytes:
+        """The body of a deposit event about a session: ``kind`` is created, initiated, … completed, failed."""
+        content: dict[str, Any] = {
+            "reference": session.reference,
+            "amount": 9.0,
+            "currency": "EUR",
+            "customFields": {},
+            "idempotencyKey": session.provider_key,
+            "websiteReference": session.website_reference,
+            "partnerName": "Demo",
+            "paymentMethod": "bank_transfer",
+            "sessionId": f"sid-{session.id}",
+            **fields,
+        }
+        content = {name: value for name, value in content.items() if value is not ...}
+        name = f"partner.customer.deposit.{kind}"
+        if version == "v1":
+            return json.dumps({"notificationType": name, **content}).encode()
+        stamp = {"eventType": name, "timestamp": "2026-11-21T12:00:00Z"}
+        return json.dumps({"eventId": str(uuid.uuid4()), "data": {**stamp, **content}}).encode()
+
+    def deliver(self, body: bytes, *, key: str = "mint", at: datetime | None = None) -> Receipt:
+        """Sign and deliver a webhook."""
+        stamp = (at or self.clock.now).isoformat().replace("+00:00", "Z")
+        headers = {"stablemint-timestamp": stamp, "stablemint-signature": sign_event(body, stamp, key)}
+        return self.services.inbox.receive(STABLE_MINT, headers, body)
+
+    def hear(self, session: SessionRow, *kinds: str, version: str = "v2", **fields: Any) -> None:
+        """Deliver events about a session, and apply them."""
+        for kind in kinds:
+            assert self.deliver(self.event(session, kind, version=version, **fields)) is Receipt.STORED
+            self.clock.advance(milliseconds=1)
+        self.work()
+
+    # --- the worker ------------------------------------------------------------------------------------------------
+
+    def work(self, rounds: int = 200) -> None:
+        """Let the worker do everything that is due now."""
+        for _ in range(rounds):
+            if self._worker.turn() == 0:
+                return
+        raise AssertionError("the worker never came to rest")
+
+    # --- what can be seen ------------------------------------------------------------------------------------------
+
+    def balances(self) -> dict[str, int]:
+        """Every account that is not zero."""
+        with self.database.read() as unit:
+            rows = ledger.balances(unit)
+        return {f"{row['book']}/{row['asset']}": row["balance"] for row in rows if row["balance"]}
+
+    def cases(self, *, include_closed: bool = False) -> list[str]:
+        with self.database.read() as unit:
+            return sorted(one["kind"] for one in moves.list_cases(unit, include_closed=include_closed, limit=1000))
+
+    def told(self, subject: str) -> list[str]:
+        """Types of the notifications about a subject, in order."""
+        with self.database.read() as unit:
+            return [one.type for one in notifications.notifications_on(unit, subject)]
+
+
+def make_system(
+    database_url: str, *, stables: httpx.BaseTransport | None = None, **changes: str
+) -> System:
+    """Build, migrate, and make one store with its notification endpoint."""
+    clock = Clock()
+    mint, shop = MintScript(clock), ShopScript()
+    services = build(
+        Settings.from_env(environment(database_url, **changes)),
+        clock=clock,
+        stable_mint_transport=httpx.MockTransport(mint),
+        stables_transport=stables or httpx.MockTransport(lambda request: httpx.Response(503)),
+        storefront_transport=httpx.MockTransport(shop),
+    )
+    migrate(services.context.database, installation_id="ins_test", now=clock())
+    made = services.stores.create("Shop", ["https://shop.example"], who="tester")
+    services.stores.set(made.id, {"notify_url": "https://shop.example/hooks"}, who="tester")
+    services.stores.rule(
+        made.id, currency="EUR", asset="USDC", network="polygon", evidence="recorded", settles_gross=False, who="tester"
+    )
+    return System(services, clock, mint, shop, services.stores.find(made.id))
