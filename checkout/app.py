@@ -73,13 +73,16 @@ class Services:
     clockwork: Clockwork
     report: Report
     stables: Stables
+    closers: tuple[Callable[[], None], ...]
 
     @property
     def settings(self) -> Settings:
         return self.context.settings
 
     def close(self) -> None:
-        self.context.database.close()
+        """End every connection this process holds."""
+        for close in self.closers:
+            close()
 
     def follow_payout(self, ident: str, token: str) -> None:
         """The worker's step for a payout: before its transfer, or after."""
@@ -124,11 +127,11 @@ def build(
     )
     timeout = settings.provider_timeout
     mint_settings, stables_settings = settings.stable_mint, settings.stables
+    mint_http = build_client(mint_settings.api_url, timeout=timeout, transport=stable_mint_transport)
+    stables_http = build_client(stables_settings.api_url, timeout=timeout, transport=stables_transport)
+    shop_http = httpx.Client(transport=storefront_transport, trust_env=False)
     stable_mint = StableMint(
-        Wire(
-            build_client(mint_settings.api_url, timeout=timeout, transport=stable_mint_transport),
-            timeout=timeout,
-        ),
+        Wire(mint_http, timeout=timeout),
         api_key=mint_settings.api_key,
         api_secret=mint_settings.api_secret,
         private_key=mint_settings.private_key,
@@ -138,16 +141,13 @@ def build(
         clock=clock,
     )
     stables = Stables(
-        Wire(
-            build_client(stables_settings.api_url, timeout=timeout, transport=stables_transport),
-            timeout=timeout,
-        ),
+        Wire(stables_http, timeout=timeout),
         api_key=stables_settings.api_key,
         extras=stables_settings.extras,
         sandbox=sandbox,
         clock=clock,
     )
-    sender = Storefront(httpx.Client(transport=storefront_transport, trust_env=False))
+    sender = Storefront(shop_http)
     sessions = Sessions(context, stable_mint)
     return Services(
         context=context,
@@ -167,6 +167,7 @@ def build(
         clockwork=Clockwork(context),
         report=Report(context),
         stables=stables,
+        closers=(mint_http.close, stables_http.close, shop_http.close, context.database.close),
     )
 
 

@@ -47,9 +47,6 @@ _SUSPECT = re.compile(
     r"|\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,}"  # IBAN
 )
 
-#: What structlog itself passes along for a library's record, and takes out again before writing.
-_BOOKKEEPING: Final = ("_record", "_from_structlog")
-
 _Event = MutableMapping[str, Any]
 
 
@@ -100,8 +97,8 @@ def redact(_logger: object, _method: str, event: _Event) -> _Event:
 
 
 def _safe(name: str, value: object) -> object:
-    if name in _BOOKKEEPING or isinstance(value, _Frames):
-        return value
+    if isinstance(value, _Frames) or (name == "_record" and isinstance(value, logging.LogRecord)):
+        return value  # structlog passes a library's record along and takes it out again before writing
     if value is None or isinstance(value, bool):
         return value
     if forbidden(name):

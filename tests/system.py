@@ -104,14 +104,26 @@ def environment(database_url: str, **changes: str) -> dict[str, str]:
 class Clock:
     """Time as the test says."""
 
-    def __init__(self) -> None:
-        self.now = START
+    def __init__(self, start: datetime = START) -> None:
+        self._now = start
+
+    @property
+    def now(self) -> datetime:
+        return self._now
 
     def __call__(self) -> datetime:
         return self.now
 
     def advance(self, **duration: float) -> None:
-        self.now += timedelta(**duration)
+        self._now += timedelta(**duration)
+
+
+class RealClock(Clock):
+    """The machine's time, for systems that talk to a running simulator; it cannot be moved."""
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 @dataclass
@@ -267,10 +279,10 @@ class System:
 
 
 def make_system(
-    database_url: str, *, stables: httpx.BaseTransport | None = None, **changes: str
+    database_url: str, *, stables: httpx.BaseTransport | None = None, clock: Clock | None = None, **changes: str
 ) -> System:
     """Build, migrate, and make one store with its notification endpoint."""
-    clock = Clock()
+    clock = clock or Clock()
     mint, shop = MintScript(clock), ShopScript()
     services = build(
         Settings.from_env(environment(database_url, **changes)),

@@ -159,9 +159,9 @@ class _Body(httpx.SyncByteStream):
 class DeadlineTransport(httpx.BaseTransport):
     """A pool of HTTP/1.1 connections without proxies, retries or redirects, obeying :func:`within`."""
 
-    def __init__(self, *, connections: int, resolve: Resolve = addresses_of) -> None:
+    def __init__(self, *, connections: int, resolve: Resolve = addresses_of, tls: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=tls if tls is not None else httpx.create_ssl_context(trust_env=False),
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=KEEPALIVE_S,
@@ -177,9 +177,7 @@ class DeadlineTransport(httpx.BaseTransport):
             response = self._pool.handle_request(
                 httpcore.Request(
                     method=request.method,
-                    url=httpcore.URL(
-                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                    ),
+                    url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
                     headers=request.headers.raw,
                     content=request.stream,
                     extensions=request.extensions,

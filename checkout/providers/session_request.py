@@ -95,9 +95,7 @@ class SessionRequest:
     payment_method: str | None = None  #: ``hosted`` only
     user_id: str | None = None  #: required by both partner-managed flows, not sent on ``hosted``
     user_email: str | None = field(default=None, repr=False)
-    kyc: Mapping[str, str] = field(
-        default_factory=dict, repr=False
-    )  #: checked always, sent by those two flows only
+    kyc: Mapping[str, str] = field(default_factory=dict, repr=False)  #: checked always, sent by those two flows only
 
 
 def session_body(request: SessionRequest) -> dict[str, object]:
@@ -265,19 +263,11 @@ def _born(text: str, now: datetime) -> str | None:
 
 
 def _citizen(text: str, _now: datetime) -> str | None:
-    return (
-        None
-        if text in COUNTRIES
-        else 'write an ISO 3166-1 alpha-2 country code in capitals, for example "DE"'
-    )
+    return None if text in COUNTRIES else 'write an ISO 3166-1 alpha-2 country code in capitals, for example "DE"'
 
 
 def _phone(text: str, _now: datetime) -> str | None:
-    return (
-        None
-        if _PHONE.fullmatch(text)
-        else 'write the number with its country code, for example "+4915112345678"'
-    )
+    return None if _PHONE.fullmatch(text) else 'write the number with its country code, for example "+4915112345678"'
 
 
 _KYC_CHECKS: Final[Mapping[str, Callable[[str, datetime], str | None]]] = MappingProxyType(

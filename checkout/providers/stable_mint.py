@@ -67,15 +67,11 @@ class OpenedSession:
     session is lost.
     """
 
-    url: str | None = field(
-        repr=False
-    )  #: where the shopper goes; allowed by STABLE_MINT_PAGE_DOMAINS, or None
+    url: str | None = field(repr=False)  #: where the shopper goes; allowed by STABLE_MINT_PAGE_DOMAINS, or None
     session_id: str | None  #: embedded: INFERRED; hosted: not documented
     reference: str | None  #: opaque; comes back in events (INFERRED the same)
     expires_at: datetime | None
-    widget: Mapping[str, Any] | None = field(
-        repr=False
-    )  #: embedded: the properties as given, numbers as Decimal
+    widget: Mapping[str, Any] | None = field(repr=False)  #: embedded: the properties as given, numbers as Decimal
     problems: tuple[str, ...]
     raw: bytes = field(repr=False)
 
@@ -96,9 +92,7 @@ class StableMint:
         clock: Clock,
     ) -> None:
         self._wire = wire
-        self._auth = StableMintAuth(
-            api_key=api_key, api_secret=api_secret, private_key=private_key, clock=clock
-        )
+        self._auth = StableMintAuth(api_key=api_key, api_secret=api_secret, private_key=private_key, clock=clock)
         self._secrets = frozenset({api_key, api_secret})
         self._page_domains = tuple(page_domains)
         self._flows = flows

@@ -128,9 +128,7 @@ class Stables:
         except ValueError:
             heard = None
         if not isinstance(heard, dict):
-            return Unknown(
-                "incomplete answer: not a JSON object", correlation_id=correlation, status=answer.status
-            )
+            return Unknown("incomplete answer: not a JSON object", correlation_id=correlation, status=answer.status)
         return Accepted(Answer(answer.status, heard, answer.body, correlation))
 
     def pages(
@@ -206,9 +204,7 @@ class Stables:
         Raises RequestRefused for a bad request, NotPossible for a preview with the extras off.
         """
         if request.preview and not self._extras:
-            raise NotPossible(
-                "a quote preview is outside the published OpenAPI: set STABLES_EXTRAS=on to use it"
-            )
+            raise NotPossible("a quote preview is outside the published OpenAPI: set STABLES_EXTRAS=on to use it")
 
         def read(value: object, raw: bytes) -> Quote:
             return read_quote(value, raw, preview=request.preview)
@@ -262,9 +258,7 @@ class Stables:
                     case Declined(status=400) if status not in PUBLISHED_STATUSES:
                         continue
                     case Declined():
-                        reason = (
-                            f"no complete list: {status} was refused with {listed.status}: {listed.message}"
-                        )
+                        reason = f"no complete list: {status} was refused with {listed.status}: {listed.message}"
                         return Unknown(
                             reason[:MESSAGE_CHARS_MAX],
                             retry_after_s=listed.retry_after_s,
@@ -318,9 +312,7 @@ class Stables:
         """End a subscription; the answer is an empty object."""
         return self.call("delete_webhook", path={"subscriptionId": subscription_id}, key=key)
 
-    def webhook_deliveries(
-        self, subscription_id: str | None = None
-    ) -> Outcome[tuple[Mapping[str, Any], ...]]:
+    def webhook_deliveries(self, subscription_id: str | None = None) -> Outcome[tuple[Mapping[str, Any], ...]]:
         """The provider's delivery log, of one subscription (docs) or of all (OBSERVED), as it words it."""
 
         def as_given(value: object, _raw: bytes) -> Mapping[str, Any]:

@@ -173,9 +173,7 @@ def read_standing(value: object, raw: bytes) -> CustomerStanding:
         )
     for item in heard.items("entitlements"):
         entitlement = Heard(item, "entitlements")
-        entitlements.append(
-            Entitlement(entitlement.need("name").lower(), normal_status(entitlement.need("status")))
-        )
+        entitlements.append(Entitlement(entitlement.need("name").lower(), normal_status(entitlement.need("status"))))
     person = " ".join(filter(None, (heard.text("first_name"), heard.text("last_name"))))
     return CustomerStanding(
         id=heard.need("customer_id", "id"),

@@ -60,9 +60,7 @@ _BANK_CHOICES: Final = MappingProxyType(
 _ADDRESS: Final = ("street", "city", "state", "postal_code", "country")
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_UUID4: Final = re.compile(
-    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
-)
+_UUID4: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
 _NETWORK: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNSENDABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -144,9 +142,7 @@ class TransferRequest:
             if _UUID.fullmatch(ident) is None:
                 problems[name] = "write a UUID"
         if self.purpose_code not in PURPOSE_CODES:
-            problems["purpose_code"] = (
-                'write one of the provider\'s purpose codes, for example "MERCHANT_SETTLEMENT"'
-            )
+            problems["purpose_code"] = 'write one of the provider\'s purpose codes, for example "MERCHANT_SETTLEMENT"'
         destination, wrong = _destination(self.bank)
         problems |= wrong
         if problems:

@@ -209,18 +209,21 @@ def _return_page(token: str, outcome: str, view: ReturnView, looks: int) -> Page
 
 
 def _return_links(view: ReturnView, outcome: str, tone: Tone) -> tuple[Link, ...]:
-    """The ways on. One is the button, except while we wait: then nothing needs to be done."""
-    links: list[Link] = []
+    """The ways on, the likeliest as the button first; none is a button while there is nothing to do but wait."""
     again_url, onward_url = web_address(view.pay_again_url), web_address(view.onward_url)
-    if again_url and tone not in (Tone.GOOD, Tone.WAITING):
-        if view.status in wording.UNDER_WAY:
-            links.append(Link(again_url, wording.LABELS["open_again"], "quiet"))
-        else:
-            links.append(Link(again_url, wording.LABELS["resume" if outcome == "exit" else "again"], "main"))
+    under_way = view.status in wording.UNDER_WAY
+    if tone in (Tone.GOOD, Tone.WAITING):
+        again_url = None
+    # Paying again is the likeliest wish only of somebody who has not paid, and did not ask for help.
+    again_first = again_url is not None and not under_way and outcome != "support"
+    links: list[Link] = []
     if onward_url:
-        main = tone is not Tone.WAITING and all(link.kind == "quiet" for link in links)
-        back = Link(onward_url, wording.back_label(view.store_name), "main" if main else "quiet", "onward")
-        links.insert(0 if main else len(links), back)
+        kind = "quiet" if again_first or tone is Tone.WAITING else "main"
+        links.append(Link(onward_url, wording.back_label(view.store_name), kind, "onward"))
+    if again_url:
+        name = "open_again" if under_way else "resume" if outcome == "exit" else "again"
+        again = Link(again_url, wording.LABELS[name], "main" if again_first else "quiet")
+        links.insert(0 if again_first else len(links), again)
     return tuple(links)
 
 

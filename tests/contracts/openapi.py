@@ -75,9 +75,7 @@ class Contract:
 
     def route(self, method: str, path: str) -> Route | None:
         """The operation that answers this request; of two, the one with fewer variables in its path."""
-        return next(
-            (one for one in self.routes if one.method == method.lower() and one.pattern.fullmatch(path)), None
-        )
+        return next((one for one in self.routes if one.method == method.lower() and one.pattern.fullmatch(path)), None)
 
     def problems(self, exchange: Mapping[str, Any]) -> list[str]:
         """Everything wrong with one recorded exchange, in sentences without its values.
@@ -305,9 +303,7 @@ def _sentence(error: ValidationError) -> str:
         case "required" | "additionalProperties" | "type" | "enum" | "const" | "pattern" | "format":
             missing = ""
             if deepest.validator == "required" and isinstance(deepest.instance, Mapping):
-                missing = (
-                    f" ({', '.join(n for n in _names(deepest.validator_value) if n not in deepest.instance)})"
-                )
+                missing = f" ({', '.join(n for n in _names(deepest.validator_value) if n not in deepest.instance)})"
             if deepest.validator == "additionalProperties" and isinstance(deepest.instance, Mapping):
                 known = deepest.schema.get("properties", {}) if isinstance(deepest.schema, Mapping) else {}
                 missing = f" ({', '.join(n for n in deepest.instance if n not in known)})"

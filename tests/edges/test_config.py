@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkout.config import VARIABLES, Mode, PageDomain, Settings, database_problem, page_allowed
 from checkout.errors import SettingsRefused
-from checkout.signing import generate_key_pair
 
 KEYS = Path(__file__).parents[2] / "keys.example"
 DATA_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SVIX_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+
+# The smallest size that is accepted: a key is parsed in every test here, and parsing gets slow with size.
+OWN_KEY = rsa.generate_private_key(65537, 2048)
+OWN_PRIVATE = OWN_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+OWN_PUBLIC = OWN_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 #: The smallest environment that starts, in the sandbox.
 SANDBOX = {
@@ -26,26 +37,23 @@ SANDBOX = {
     "CHECKOUT_DATA_KEY": DATA_KEY,
     "STABLE_MINT_API_KEY": "api-key-s3cret",
     "STABLE_MINT_API_SECRET": "api-secret-s3cret",
-    "STABLE_MINT_PRIVATE_KEY": str(KEYS / "partner-private.pem"),
-    "STABLE_MINT_WEBHOOK_PUBLIC_KEY": str(KEYS / "simulator-public.pem"),
+    "STABLE_MINT_PRIVATE_KEY": OWN_PRIVATE,
+    "STABLE_MINT_WEBHOOK_PUBLIC_KEY": OWN_PUBLIC,
     "STABLES_API_KEY": "sti_test_s3cret",
     "STABLES_WEBHOOK_SECRET": SVIX_SECRET,
 }
 
-
-@cache
-def own_pair() -> tuple[str, str]:
-    return generate_key_pair()
+EXAMPLES = {
+    "STABLE_MINT_PRIVATE_KEY": str(KEYS / "partner-private.pem"),
+    "STABLE_MINT_WEBHOOK_PUBLIC_KEY": str(KEYS / "simulator-public.pem"),
+}
 
 
 def live() -> dict[str, str]:
     """The smallest environment that starts, in live."""
-    private, public = own_pair()
     return SANDBOX | {
         "CHECKOUT_MODE": "live",
         "CHECKOUT_PUBLIC_URL": "https://pay.shop.example",
-        "STABLE_MINT_PRIVATE_KEY": private,
-        "STABLE_MINT_WEBHOOK_PUBLIC_KEY": public,
         "STABLE_MINT_FLOWS": "hosted",
         "STABLES_API_KEY": "sti_live_s3cret",
     }
@@ -79,7 +87,7 @@ def test_the_defaults_of_the_sandbox() -> None:
     assert mint.flows == {"hosted", "hosted_partner", "embedded"}
     assert (mint.partner_id, mint.partner_name, mint.widget_url, mint.site_id) == (None,) * 4
     assert mint.v1_accepted_is == "settled"
-    assert mint.private_key.bits == 3072
+    assert mint.private_key.bits == 2048
     assert len(mint.webhook_keys.fingerprints()) == 1
     stables = read.stables
     assert stables.api_url == "https://api.sandbox.stables.money"
@@ -99,7 +107,6 @@ def test_the_defaults_of_live() -> None:
 
 
 def test_everything_can_be_set() -> None:
-    private, public = own_pair()
     read = Settings.from_env(
         {
             "CHECKOUT_MODE": " sandbox ",
@@ -113,8 +120,8 @@ def test_everything_can_be_set() -> None:
             "STABLE_MINT_PAGE_DOMAINS": "http://127.0.0.1:9001, stablemint.net",
             "STABLE_MINT_API_KEY": "key",
             "STABLE_MINT_API_SECRET": "secret, with ünïcode",
-            "STABLE_MINT_PRIVATE_KEY": private.replace("\n", "\\n"),
-            "STABLE_MINT_WEBHOOK_PUBLIC_KEY": public + (KEYS / "simulator-public.pem").read_text(),
+            "STABLE_MINT_PRIVATE_KEY": OWN_PRIVATE.replace("\n", "\\n"),
+            "STABLE_MINT_WEBHOOK_PUBLIC_KEY": OWN_PUBLIC + (KEYS / "simulator-public.pem").read_text(),
             "STABLE_MINT_WEBHOOK_TOLERANCE": "300.5",
             "STABLE_MINT_FLOWS": "hosted, embedded",
             "STABLE_MINT_PARTNER_ID": "id",
@@ -147,7 +154,7 @@ def test_everything_can_be_set() -> None:
     assert page_allowed("https://checkout.stablemint.net/s/1", mint.page_domains)
     assert not page_allowed("https://checkout.stablemint.io/s/1", mint.page_domains)
     assert mint.api_secret == "secret, with ünïcode"
-    assert mint.private_key.public_pem() == public
+    assert mint.private_key.public_pem() == OWN_PUBLIC
     assert len(mint.webhook_keys.fingerprints()) == 2
     assert mint.webhook_tolerance == timedelta(seconds=300.5)
     assert mint.flows == {"hosted", "embedded"}
@@ -223,9 +230,7 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
-)
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_a_wrong_value_is_refused_by_name_with_a_reason_and_never_shown(name: str, value: str) -> None:
     found = problems(SANDBOX | {name: value})
 
@@ -302,19 +307,26 @@ def test_live_refuses_an_example_key_in_any_form_and_beside_a_good_one() -> None
     example = (KEYS / "simulator-public.pem").read_text()
     private = (KEYS / "partner-private.pem").read_text().replace("\n", "\\n")
     found = problems(
-        live()
-        | {"STABLE_MINT_WEBHOOK_PUBLIC_KEY": own_pair()[1] + example, "STABLE_MINT_PRIVATE_KEY": private}
+        live() | {"STABLE_MINT_WEBHOOK_PUBLIC_KEY": OWN_PUBLIC + example, "STABLE_MINT_PRIVATE_KEY": private}
     )
 
     assert sorted(found) == ["STABLE_MINT_PRIVATE_KEY", "STABLE_MINT_WEBHOOK_PUBLIC_KEY"]
 
 
+def test_the_sandbox_takes_the_example_keys() -> None:
+    assert problems(SANDBOX | EXAMPLES) == {}
+
+
 def test_live_refuses_the_whole_sandbox_at_once() -> None:
-    sandbox = SANDBOX | {
-        "CHECKOUT_MODE": "live",
-        "CHECKOUT_SPEED": "60",
-        "STABLE_MINT_API_URL": "http://localhost",
-    }
+    sandbox = (
+        SANDBOX
+        | EXAMPLES
+        | {
+            "CHECKOUT_MODE": "live",
+            "CHECKOUT_SPEED": "60",
+            "STABLE_MINT_API_URL": "http://localhost",
+        }
+    )
 
     assert set(problems(sandbox)) == {
         "CHECKOUT_PUBLIC_URL",
@@ -338,22 +350,12 @@ def test_a_speed_of_one_is_no_speed() -> None:
 def test_the_timeout_may_not_exceed_half_the_lease(timeout: str, lease: str, accepted: bool) -> None:
     found = problems(SANDBOX | {"CHECKOUT_PROVIDER_TIMEOUT": timeout, "CHECKOUT_LEASE": lease})
 
-    assert found == (
-        {} if accepted else {"CHECKOUT_PROVIDER_TIMEOUT": found.get("CHECKOUT_PROVIDER_TIMEOUT")}
-    )
+    assert found == ({} if accepted else {"CHECKOUT_PROVIDER_TIMEOUT": found.get("CHECKOUT_PROVIDER_TIMEOUT")})
     assert accepted or "half the lease" in found["CHECKOUT_PROVIDER_TIMEOUT"]
 
 
 def test_an_encrypted_key_without_its_passphrase_names_the_variable_to_set() -> None:
-    from cryptography.hazmat.primitives.serialization import (
-        BestAvailableEncryption,
-        Encoding,
-        PrivateFormat,
-        load_pem_private_key,
-    )
-
-    key = load_pem_private_key((KEYS / "partner-private.pem").read_bytes(), None)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pw")).decode()
+    pem = OWN_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pw")).decode()
     environ = SANDBOX | {"STABLE_MINT_PRIVATE_KEY": pem}
 
     assert "(STABLE_MINT_PRIVATE_KEY_PASSPHRASE)" in problems(environ)["STABLE_MINT_PRIVATE_KEY"]

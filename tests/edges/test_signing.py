@@ -33,9 +33,7 @@ TOLERANCE = timedelta(hours=4)
 
 PARTNER = load_partner_key(str(KEYS / "partner-private.pem"))
 THEIRS = load_verifying_keys(str(KEYS / "simulator-public.pem"))
-BOTH = load_verifying_keys(
-    (KEYS / "partner-public.pem").read_text() + (KEYS / "simulator-public.pem").read_text()
-)
+BOTH = load_verifying_keys((KEYS / "partner-public.pem").read_text() + (KEYS / "simulator-public.pem").read_text())
 
 _foreign = load_pem_private_key((KEYS / "simulator-private.pem").read_bytes(), None)
 assert isinstance(_foreign, rsa.RSAPrivateKey)
@@ -53,9 +51,7 @@ def foreign_sign(message: bytes) -> str:
 
 def refused(body: bytes, timestamp: str | None, signature: str | None, now: datetime = NOW) -> bool:
     try:
-        verify_stable_mint(
-            THEIRS, body, timestamp=timestamp, signature=signature, now=now, tolerance=TOLERANCE
-        )
+        verify_stable_mint(THEIRS, body, timestamp=timestamp, signature=signature, now=now, tolerance=TOLERANCE)
     except BadSignature:
         return True
     return False

@@ -67,9 +67,7 @@ EC_KEY = ec.generate_private_key(ec.SECP256R1())
 EC_PRIVATE = EC_KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 EC_PUBLIC = EC_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 ED_PRIVATE = (
-    ed25519.Ed25519PrivateKey.generate()
-    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    .decode()
+    ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 )
 
 
@@ -110,9 +108,7 @@ FORMS: dict[str, Callable[[str], str]] = {
         pytest.param(PKCS1_ENCRYPTED, PASSPHRASE, id="encrypted PKCS#1"),
     ],
 )
-def test_a_private_key_may_have_every_form(
-    form: str, pem: str, passphrase: str | None, tmp_path: Path
-) -> None:
+def test_a_private_key_may_have_every_form(form: str, pem: str, passphrase: str | None, tmp_path: Path) -> None:
     value = FORMS[form](pem)
     file = tmp_path / "partner key.pem"
     file.write_bytes(value.encode())
@@ -260,9 +256,7 @@ def test_a_file_is_refused_for_its_size_and_its_form(tmp_path: Path) -> None:
         return str(refused.value)
 
     assert "larger than" in reason(b" " * (FILE_BYTES_MAX + 1))
-    assert "the file is binary" in reason(
-        RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    )
+    assert "the file is binary" in reason(RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
     assert "holds neither PEM" in reason(b"/another/path.pem")
     assert "holds neither PEM" in reason(b"")
 
@@ -278,9 +272,7 @@ def test_a_file_that_may_not_be_read_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 @given(st.text(max_size=200), st.one_of(st.none(), st.text(max_size=5)))
-def test_arbitrary_text_is_refused_as_a_key_and_nothing_else_happens(
-    value: str, passphrase: str | None
-) -> None:
+def test_arbitrary_text_is_refused_as_a_key_and_nothing_else_happens(value: str, passphrase: str | None) -> None:
     for load in (lambda: load_partner_key(value, passphrase), lambda: load_verifying_keys(value)):
         with pytest.raises(KeyRefused):
             load()

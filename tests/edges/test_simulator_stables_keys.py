@@ -141,6 +141,15 @@ def test_the_same_key_many_times_at_once_does_the_work_once(port: Port) -> None:
     assert len(port.control("transfers")) == 1
 
 
+def test_a_second_request_while_the_first_is_at_work_is_409_where_the_switch_says(port: Port) -> None:
+    port.switch(key_in_flight="conflict")
+    body, key = transfer_body(port.quote()["quote_id"]), a_key()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: port.post("transfer", body, key=key).status_code, range(8)))
+    assert set(answers) <= {200, 409}
+    assert len(port.control("transfers")) == 1
+
+
 def test_two_keys_racing_for_one_quote_make_one_transfer(port: Port) -> None:
     body = transfer_body(port.quote()["quote_id"])
     with ThreadPoolExecutor(8) as pool:

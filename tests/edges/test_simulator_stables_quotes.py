@@ -127,6 +127,14 @@ def test_a_quote_request_is_read_strictly(port: Port, place: str, name: str, val
     assert [one["field"] for one in answer.json()["fields"]] == [f"{place}.{name}"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("preview", "yes"), ("metadata", "x"), ("source", []), ("customer_id", "me"), ("metadata", {"n": 1})],
+)
+def test_the_rest_of_a_quote_request_is_read_as_strictly(port: Port, field: str, value: Any) -> None:
+    assert port.post("quotes", {**quote_body(), field: value}).status_code == 400
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"source": NaN}'])
 def test_a_body_that_is_no_json_object_is_refused(port: Port, body: bytes) -> None:
     headers = {"Idempotency-Key": str(uuid.uuid4()), "Content-Type": "application/json"}

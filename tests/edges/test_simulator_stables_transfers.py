@@ -290,6 +290,30 @@ def test_a_hold_can_be_lifted_after_a_while_and_the_path_goes_on(port: Port) -> 
     assert words[1:4] == ["awaiting_funds_collection", "compliance_hold", "awaiting_funds_collection"]
 
 
+def test_money_that_came_during_a_hold_is_collected_after_it(port: Port) -> None:
+    port.switch(ends_as="compliance_hold", diverts_after="awaiting_funds_collection", detour_s=0.2)
+    ident = port.transfer()["id"]
+    port.until(lambda: port.status(ident) == "compliance_hold")
+    port.control("deposits", transfer=ident)
+    port.until(lambda: port.status(ident) == "completed")
+    assert port.kept(ident)["deposits"]["count"] == 1
+
+
+def test_a_waiting_transfer_can_be_made_to_fail_when_its_money_comes(port: Port) -> None:
+    ident = port.transfer()["id"]
+    assert port.status(ident) == "awaiting_funds_collection"
+    port.switch(ends_as="failed", diverts_after="awaiting_funds_collection")
+    assert port.deposit(ident).status_code == 202
+    assert port.status(ident) == "failed"
+
+
+def test_pounds_can_fail_at_the_transfer_instead_of_the_quote(port: Port) -> None:
+    port.switch(gbp_500="transfers")
+    quote_id = port.quote(fiat="GBP", country="GB", amount="70")["quote_id"]
+    destination = bank(iban=None, account_number="12345678", sort_code="200000", currency="GBP")
+    assert port.post("transfer", transfer_body(quote_id, destination=destination)).status_code == 500
+
+
 def test_the_sandboxes_other_corridors_stay_in_progress(port: Port) -> None:
     port.switch(sandbox_corridors=True)
     quote = port.quote(quote_body(fiat="MXN", country="MX"))

@@ -173,6 +173,12 @@ def test_swapped_webhooks_come_in_pairs_the_wrong_way_round(port: Port) -> None:
     assert words(port.service.wait(6)) == [PATH[place] for place in (1, 0, 3, 2, 5, 4)]
 
 
+def test_a_webhook_nothing_overtakes_goes_by_itself_in_the_end() -> None:
+    with simulated(speed=600, quote_life_s=36_000.0, await_s=36_000.0, webhook_order="swapped") as port:
+        port.transfer()
+        assert words(port.service.wait(1)) == PATH[:1]
+
+
 def test_held_webhooks_go_when_released_and_in_the_order_asked(port: Port) -> None:
     port.switch(hold_webhooks=True)
     port.status(paid(port))

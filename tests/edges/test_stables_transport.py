@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import httpcore
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from checkout.providers.deadline import CORE_ERRORS, DeadlineTransport, time_is_up, within
 from checkout.providers.outcome import Unknown
@@ -22,8 +30,8 @@ Talk = Callable[[socket.socket], None]
 
 
 @contextlib.contextmanager
-def peer(talk: Talk) -> Iterator[str]:
-    """A server on loopback that reads one request per connection and then does as told."""
+def peer(talk: Talk, *, greet: bool = True) -> Iterator[str]:
+    """A server on loopback that reads one request per connection (unless ``greet`` is off), then does as told."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.1)
     over = threading.Event()
@@ -36,7 +44,8 @@ def peer(talk: Talk) -> Iterator[str]:
                 continue
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(5)
-                connection.recv(65_536)
+                if greet:
+                    connection.recv(65_536)
                 talk(connection)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -277,3 +286,57 @@ def test_a_long_body_to_a_peer_that_does_not_read_ends_at_the_deadline() -> None
         listener.close()
     assert answer == Unknown("WriteTimeout: could not send the request in time")
     assert took < 1.5
+
+
+def a_certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "certificate.pem"
+    path.write_bytes(
+        certificate.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+def over_tls(certificate: Path, talk: Talk) -> Talk:
+    """Do as told over TLS; the request is read inside it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def secured(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as inner:
+            inner.recv(65_536)
+            talk(inner)
+
+    return secured
+
+
+def test_tls_works_inside_the_deadline_and_an_unknown_certificate_is_refused(tmp_path: Path) -> None:
+    certificate = a_certificate(tmp_path)
+
+    def answer(inner: socket.socket) -> None:
+        inner.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        inner.recv(65_536)
+
+    trusting = DeadlineTransport(connections=1, tls=ssl.create_default_context(cafile=str(certificate)))
+    with peer(over_tls(certificate, answer), greet=False) as url:
+        url = url.replace("http:", "https:")
+        with build_client(url, timeout=SHORT, transport=trusting) as client:
+            assert isinstance(Wire(client, timeout=SHORT).send("GET", "/"), RawAnswer)
+        with wire_to(url) as wire:
+            assert wire.send("GET", "/") == Unknown("ConnectError: could not connect")
+
+
+def test_a_tls_handshake_that_never_ends_does_end() -> None:
+    with peer(lambda _: time.sleep(0.8), greet=False) as url, wire_to(url.replace("http:", "https:")) as wire:
+        assert wire.send("GET", "/") == Unknown("ConnectTimeout: could not connect in time")
