@@ -27,7 +27,7 @@ from checkout.payouts import Payouts
 from checkout.people import People
 from checkout.providers.stable_mint import StableMint
 from checkout.providers.stables import Stables
-from checkout.providers.storefront import Storefront
+from checkout.providers.storefront import Storefront, outward
 from checkout.providers.transport import Wire, build_client
 from checkout.report import Report
 from checkout.rules.payouts import PayoutState
@@ -129,7 +129,7 @@ def build(
     mint_settings, stables_settings = settings.stable_mint, settings.stables
     mint_http = build_client(mint_settings.api_url, timeout=timeout, transport=stable_mint_transport)
     stables_http = build_client(stables_settings.api_url, timeout=timeout, transport=stables_transport)
-    shop_http = httpx.Client(transport=storefront_transport, trust_env=False)
+    shop_http = httpx.Client(transport=storefront_transport or outward(sandbox=sandbox), trust_env=False)
     stable_mint = StableMint(
         Wire(mint_http, timeout=timeout),
         api_key=mint_settings.api_key,

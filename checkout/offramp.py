@@ -224,10 +224,10 @@ class Offramp:
             open_attempts = [
                 one for one in payouts.attempts_of(unit, row.id, "transfer") if one.state in ("pending", "unknown")
             ]
-        if open_attempts:
-            self._again(row, token, account, open_attempts[-1])
-            return
         wrong = _mandate_problem(mandate, row, account, self._context.clock())
+        if open_attempts:
+            self._again(row, token, account, open_attempts[-1], may_send=wrong is None)
+            return
         if mandate is None or wrong is not None:
             self._back_to_quoted(row, token, wrong or "there is no mandate")
             return
@@ -291,8 +291,13 @@ class Offramp:
             payouts.insert_row(unit, attempt_table, values | {"quote_id": quote.id, "mandate_id": mandate.id})
         self._call(row, token, account, attempt_id, key, quote, first=True)
 
-    def _again(self, row: PayoutRow, token: str, account: PayoutAccountRow, attempt: AttemptRow) -> None:
-        """An attempt whose outcome is unknown: the same key while it is good, then reading instead of sending."""
+    def _again(
+        self, row: PayoutRow, token: str, account: PayoutAccountRow, attempt: AttemptRow, *, may_send: bool
+    ) -> None:
+        """An attempt whose outcome is unknown: the same key while it is good, then reading instead of sending.
+
+        Without a mandate that holds nothing is sent, the same key included.
+        """
         context = self._context
         now = context.clock()
         fresh = now - attempt.first_sent_at <= context.scaled(context.settings.stables.key_lifetime)
@@ -300,7 +305,7 @@ class Offramp:
             quote = payouts.quote_by_id(unit, attempt.quote_id or "")
         if quote is None:
             raise LostRace(f"attempt {attempt.id} has no quote")
-        if not fresh or attempt.unknowns >= UNKNOWNS_MAX:
+        if not (fresh and may_send) or attempt.unknowns >= UNKNOWNS_MAX:
             Following(context, self._stables).reconcile(row, token, account, attempt, quote)
             return
         with context.database.write() as unit:

@@ -18,7 +18,7 @@ from checkout.payout_moves import announce_payout, post_reserved
 from checkout.providers.outcome import Accepted, Declined, Unknown
 from checkout.rules.ledger import Book, move, on_network
 from checkout.rules.money import Money, parse_amount
-from checkout.rules.payouts import PayoutState, check_move
+from checkout.rules.payouts import DEAD, PROVIDER_STATES, PayoutState, check_move
 from checkout.rules.work import MANDATE_LIFE, REVEAL_MARGIN
 from checkout.store import ledger, payouts, stores
 from checkout.store.engine import Taken, Unit
@@ -221,7 +221,9 @@ class Payouts:
         outcome = self._stables.read_transfer(transfer.provider_transfer_id, customer_id=self._customer_of(row))
         if not isinstance(outcome, Accepted):
             raise NotPossible("Stables could not be asked whether the instructions still hold; try again")
-        difference = instructions_differ(outcome.value, row, address)
+        heard = outcome.value
+        ended = PROVIDER_STATES.get(heard.status) in DEAD
+        difference = f"it is {heard.status_text}" if ended else instructions_differ(heard, row, address)
         if difference is not None:
             raise NotPossible(f"a fresh read of the transfer disagrees: {difference}")
         now = context.clock()

@@ -364,8 +364,6 @@ def instructions_differ(heard: Transfer, row: PayoutRow, address: str) -> str | 
         return f"they are on {told.network}, the payout is on {row.network}"
     if told.amount != row.amount:
         return f"they ask for {told.amount.plain()}, the payout is {row.amount.plain()}"
-    if PROVIDER_STATES.get(heard.status) in DEAD:
-        return f"the transfer is {heard.status_text}"
     return None
 
 

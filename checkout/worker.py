@@ -39,6 +39,7 @@ class Line:
     name: str
     table: Queue
     batch: int
+    threads: int
     step: Callable[[str, str], None]
 
 
@@ -61,13 +62,14 @@ class Worker:
         self._events = events
         self._stop = threading.Event()
         self._wake = threading.Event()
-        # one call at a time inside a lease: only what makes no provider call is claimed in batches
+        # one call at a time inside a lease: only what makes no provider call is claimed in batches; and every kind has
+        # its own threads, so that a shop or provider that does not answer holds up nothing else
         self._lines = (
-            Line("event", event, 20, events.step),
-            Line("session", session, 1, open_session),
-            Line("payout", payout, 1, follow_payout),
-            Line("notification", notification, 1, deliver),
-            Line("payment", payment, 20, look_at_payment),
+            Line("event", event, 20, 1, events.step),
+            Line("session", session, 1, 2, open_session),
+            Line("payout", payout, 1, 2, follow_payout),
+            Line("notification", notification, 1, 4, deliver),
+            Line("payment", payment, 20, 1, look_at_payment),
         )
 
     def stop(self) -> None:
@@ -80,19 +82,30 @@ class Worker:
         self._wake.set()
 
     def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped, every kind of work in its own threads."""
         log.info("worker started", worker=self._name)
+        threads = [
+            threading.Thread(target=self._loop, args=(line,), name=f"{line.name}-{number}")
+            for line in self._lines
+            for number in range(line.threads)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        log.info("worker stopped", worker=self._name)
+
+    def _loop(self, line: Line) -> None:
         while not self._stop.is_set():
             try:
-                busy = self.turn()
+                busy = self._work_off(line)
             except StoreUnavailable:
-                log.warning("the database is away", worker=self._name)
+                log.warning("the database is away", worker=self._name, line=line.name)
                 self._stop.wait(AWAY.total_seconds())
                 continue
             if not busy:
                 self._wake.wait(IDLE.total_seconds())
                 self._wake.clear()
-        log.info("worker stopped", worker=self._name)
 
     def turn(self) -> int:
         """Claim and do some of every kind of work; how many steps were taken. Every kind gets its turn."""

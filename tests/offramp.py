@@ -12,6 +12,7 @@ import httpx
 from checkout.simulator.options import Options
 from checkout.simulator.server import Servers
 from checkout.simulator.stables.codes import CUSTOMER_ID
+from tests.contracts.openapi import check_exchanges
 from tests.system import BANK, RealClock, System, environment, make_system
 
 SPEED = 200.0
@@ -24,6 +25,22 @@ class Offramp:
         self.system = system
         self.servers = servers
         self._http = httpx.Client(base_url=servers.stables_url, trust_env=False)
+        self._spoils_answers = False
+
+    def check_contract(self) -> None:
+        """Every recorded pair keeps the provider's OpenAPI; of answers a fault has spoiled, only the requests count."""
+        exchanges = [dict(one) for one in self.control("requests") if not str(one["path"]).startswith("/_control")]
+        if self._spoils_answers:
+            exchanges = [{**one, "status": None} for one in exchanges]
+        assert check_exchanges(exchanges), "nothing was recorded"
+
+    def fault(self, path: str, fault: str, *, times: int = 1, value: int = 1) -> None:
+        """Arm a fault of one path; ``times`` 0 means until cleared."""
+        self._spoils_answers = True
+        self.post("faults", {"path": path, "method": "POST", "fault": fault, "value": value, "times": times})
+
+    def clear_faults(self) -> None:
+        self._http.delete("/_control/faults").raise_for_status()
 
     def close(self) -> None:
         self._http.close()
@@ -104,6 +121,7 @@ def offramp(database_url: str, *, speed: float = SPEED, **changes: str) -> Itera
         made = Offramp(system, servers)
         try:
             yield made
+            made.check_contract()
         finally:
             made.close()
             system.close()

@@ -52,9 +52,7 @@ def key_pair(name: str) -> rsa.RSAPrivateKey:
 def private_pem(name: str) -> str:
     return (
         key_pair(name)
-        .private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         .decode()
     )
 

@@ -27,6 +27,7 @@ from checkout.store.tables import (
     deposit,
     funding,
     mandate,
+    payment,
     payout,
     payout_account,
     payout_item,
@@ -53,9 +54,16 @@ def lock_treasury(unit: Unit, store_id: str, asset: str, network: str) -> None:
 
 
 def deposits_for_record(unit: Unit, idents: Sequence[str]) -> list[DepositRow]:
-    """Deposits by id or reference, locked in one order: the lock between settlement, refund and payout."""
-    query = select(deposit).where(or_(deposit.c.id.in_(idents), deposit.c.reference.in_(idents))).order_by(deposit.c.id)
-    return [record(DepositRow, row) for row in unit.execute(query if unit.is_sqlite else query.with_for_update())]
+    """Deposits by id or reference, with their payments locked first, in one order.
+
+    Whatever changes a deposit holds its payment's lock, so nothing can re-place its money while a record is made of it.
+    """
+    named = or_(deposit.c.id.in_(idents), deposit.c.reference.in_(idents))
+    if not unit.is_sqlite:
+        owners = select(deposit.c.payment_id).where(named)
+        unit.execute(select(payment.c.id).where(payment.c.id.in_(owners)).order_by(payment.c.id).with_for_update())
+    rows = unit.execute(select(deposit).where(named).order_by(deposit.c.id))
+    return [record(DepositRow, row) for row in rows]
 
 
 def settlement_record_by_id(unit: Unit, ident: str) -> SettlementRecordRow | None:

@@ -102,6 +102,7 @@ class SessionRow:
     expires_at: datetime | None
     return_token_sealed: bytes
     came_back_at: datetime | None
+    came_back_with: str | None
     first_sent_at: datetime | None
     problem: str | None
     created_at: datetime

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
+import httpx
 import pytest
 
 from checkout.errors import NotPossible, SettingsRefused
@@ -19,6 +24,8 @@ from checkout.simulator.scheduler import Scheduler
 from checkout.simulator.server import Servers, run
 from checkout.simulator.switches import Switchboard, SwitchRefused
 from tests.edges.simulated_partner import World, eventually, options, world
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_clock_shortens_waits_and_leaves_the_time_of_day_alone() -> None:
@@ -119,6 +126,21 @@ def test_the_recorder_forgets_the_oldest_and_keeps_no_secret() -> None:
     assert kept[0].body == '{"secret": "[withheld]"}'
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_serves_until_it_is_told_to_end(number: signal.Signals) -> None:
+    source = (
+        "from tests.edges.simulated_partner import options\n"
+        "from checkout.simulator.server import run\n"
+        "run(options(), ready=lambda servers: print(servers.stable_mint_url, flush=True))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", source], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert httpx.get(url + "/_control/state").status_code == 200
+        process.send_signal(number)
+        assert process.wait(10) == 0
+
+
 @pytest.mark.parametrize("mode", ["live", "LIVE", ""])
 def test_it_does_not_run_outside_sandbox(mode: str) -> None:
     with pytest.raises(NotPossible, match="sandbox"):
@@ -163,13 +185,12 @@ def connect(w: World) -> socket.socket:
 
 
 def test_connections_are_kept_and_pipelined_answers_come_whole() -> None:
-    with world() as w:
-        with connect(w) as raw:
-            raw.sendall(b"GET /_control/kills HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
-            text = b""
-            while text.count(b"HTTP/1.1 200 OK") < 3:
-                text += raw.recv(65536)
-            assert text.count(b"Connection: keep-alive") == 3
+    with world() as w, connect(w) as raw:
+        raw.sendall(b"GET /_control/kills HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        text = b""
+        while text.count(b"HTTP/1.1 200 OK") < 3:
+            text += raw.recv(65536)
+        assert text.count(b"Connection: keep-alive") == 3
 
 
 def test_chunked_and_oversized_bodies_are_read_right() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -212,7 +213,7 @@ def test_what_is_not_answered_with_2xx_is_tried_again_five_times_and_then_failed
         (delivery,) = w.look("deliveries")
         assert [one["status"] for one in delivery["attempts"]] == [500, 404, 301, 503, 500, 500]
         times = [datetime.fromisoformat(one["at"]).timestamp() for one in delivery["attempts"]]
-        waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        waits = [later - earlier for earlier, later in pairwise(times)]
         # 5, 10, 30, 60, 90 minutes at 60,000 times the speed are 5, 10, 30, 60, 90 milliseconds.
         assert [round(wait, 3) >= nominal for wait, nominal in zip(waits, (0.005, 0.01, 0.03, 0.06, 0.09), strict=True)]
         assert sum(waits) < 2

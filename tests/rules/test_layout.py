@@ -100,7 +100,9 @@ def test_the_simulator_shares_nothing_with_the_clients() -> None:
     for path in (PACKAGE / "simulator").rglob("*.py"):
         for name in imports(path):
             if name.startswith("checkout"):
-                assert name.startswith(("checkout.simulator", "checkout.rules.money", "checkout.errors")), f"{path}: {name}"
+                assert name.startswith(("checkout.simulator", "checkout.rules.money", "checkout.errors")), (
+                    f"{path}: {name}"
+                )
 
 
 def test_no_part_is_named_for_nothing_in_particular() -> None:

@@ -1,0 +1,93 @@
+"""What happens around every request: an id that follows it into the log, safe headers on the answer, a count."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Final, cast
+
+import structlog
+from flask import Flask, Response, current_app, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+REQUEST_ID: Final = "X-Request-Id"
+_SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Counts of this process since it started. Its number is a label, so that several workers can be summed."""
+
+    registry: CollectorRegistry
+    requests: Counter
+    seconds: Histogram
+    deliveries: Counter
+    process: str
+
+
+def install(app: Flask) -> None:
+    """Give the app its counters and hooks. One registry per app: two apps of one process never share a count."""
+    registry = CollectorRegistry()
+    process = str(os.getpid())
+    app.extensions["checkout-counters"] = Counters(
+        registry=registry,
+        requests=Counter(
+            "checkout_http_requests",
+            "Answered requests, by process.",
+            ["route", "method", "status", "process"],
+            registry=registry,
+        ),
+        seconds=Histogram(
+            "checkout_http_request_seconds", "Time to answer.", ["route"], buckets=_BUCKETS, registry=registry
+        ),
+        deliveries=Counter(
+            "checkout_webhook_deliveries", "Deliveries, by what the sender was told.", ["provider", "receipt"],
+            registry=registry,
+        ),
+        process=process,
+    )  # fmt: skip
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.teardown_request(_forget)
+
+
+def counters() -> Counters:
+    return cast("Counters", current_app.extensions["checkout-counters"])
+
+
+def _begin() -> None:
+    given = request.headers.get(REQUEST_ID, "")
+    g.request_id = given if _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
+    g.began = time.perf_counter()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    if "request_id" in g:
+        headers[REQUEST_ID] = g.request_id
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    _count(response)
+    return response
+
+
+def _count(response: Response) -> None:
+    """By route, never by path: a path can hold a token, and anybody can invent paths."""
+    found = counters()
+    route = request.url_rule.rule if request.url_rule is not None else "none"
+    method = request.method if request.method in _METHODS else "other"
+    found.requests.labels(route, method, str(response.status_code), found.process).inc()
+    if "began" in g:
+        found.seconds.labels(route).observe(time.perf_counter() - g.began)
+
+
+def _forget(_error: BaseException | None) -> None:
+    structlog.contextvars.unbind_contextvars("request_id")

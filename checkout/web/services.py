@@ -1,0 +1,33 @@
+"""What the doors of HTTP need of the built services, and where they find it. The composition root provides it."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from flask import current_app
+
+from checkout.config import Settings
+from checkout.context import Context
+from checkout.inbox import Inbox
+from checkout.payments import Payments
+from checkout.stores import Stores
+
+
+class Wired(Protocol):
+    """The part of ``checkout.app.Services`` that views use; importing that class would turn the arrow around."""
+
+    @property
+    def context(self) -> Context: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def stores(self) -> Stores: ...
+    @property
+    def payments(self) -> Payments: ...
+    @property
+    def inbox(self) -> Inbox: ...
+
+
+def wired() -> Wired:
+    """The services of the application that is answering."""
+    return cast("Wired", current_app.extensions["checkout"])
