@@ -173,9 +173,7 @@ class Events:
         payment = payments.payment_by_id(unit, session.payment_id, lock=True)
         if payment is None:
             raise NotFound("payment", session.payment_id)
-        reference = reading.reference or session.reference
-        if reference is None:
-            raise Parked(EventState.QUARANTINED, "the event names no reference")
+        reference = reading.reference or self._only_reference(unit, session)
         money = self._money(content) if stated in MONEY_STAGES else None
         deposit = payments.deposit_by_reference(unit, reference)
         if deposit is not None and money is not None and deposit.money not in (None, money):
@@ -226,6 +224,15 @@ class Events:
         if not agrees:
             raise Parked(EventState.QUARANTINED, "its identifiers name different sessions")
         return session
+
+    def _only_reference(self, unit: Unit, session: SessionRow) -> str:
+        """Which deposit an event without a reference is about: the session's one, if there is no doubt."""
+        known = [one.reference for one in payments.deposits_of(unit, session.payment_id) if one.session_id == session.id]
+        if not known and session.reference is not None:
+            return session.reference
+        if len(known) != 1:
+            raise Parked(EventState.QUARANTINED, "the event names no reference, and its session has not exactly one deposit")
+        return known[0]
 
     def _money(self, content: dict[str, Any]) -> Money:
         currency = content.get("currency")

@@ -261,8 +261,8 @@ class Payouts:
             account = payouts.payout_account_by_id(unit, row.payout_account_id)
         return "" if account is None else account.stables_customer_id
 
-    def funded(self, ident: str, *, tx_hash: str, who: str) -> None:
-        """Store that a person sent the funds, with the transaction's hash. The provider's state still decides."""
+    def funded(self, ident: str, *, tx_hash: str | None, who: str) -> None:
+        """Store that a person sent the funds, with the transaction's hash if known. The provider's state still decides."""
         context = self._context
         now = context.clock()
         with context.database.write() as unit:

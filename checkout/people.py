@@ -58,6 +58,11 @@ class People:
             raise NotPossible(f"there is a person {name!r} already") from None
         return secret
 
+    def nobody_yet(self) -> bool:
+        """Whether nobody was ever added: live knows no ``demo``, so the first person is added without a name."""
+        with self._context.database.read() as unit:
+            return not stores.any_person(unit)
+
     def prove(self, name: str | None, secret: str | None) -> str:
         """The name to store with an act; NotAuthenticated unless the secret is that person's."""
         sandbox = self._context.settings.mode is Mode.SANDBOX

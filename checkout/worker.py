@@ -19,13 +19,16 @@ from checkout.context import Context
 from checkout.errors import LostRace, StoreUnavailable
 from checkout.events import Events
 from checkout.store.engine import Taken
+from checkout.store.listening import listen
 from checkout.store.tables import event, notification, payment, payout, session
 from checkout.store.work import Queue, anything_due, claim, give_back
 
 log = structlog.get_logger("checkout.worker")
 
-#: How long a worker with nothing to do sleeps; a wake ends it early.
+#: How long a thread with nothing to do sleeps; a wake ends it early.
 IDLE: Final = timedelta(milliseconds=200)
+#: The same where the database says when work is due.
+IDLE_LISTENING: Final = timedelta(seconds=1)
 #: After the database was away.
 AWAY: Final = timedelta(seconds=2)
 #: After a step failed by our own fault: the row is claimable again after this.
@@ -61,7 +64,8 @@ class Worker:
         self._name = name
         self._events = events
         self._stop = threading.Event()
-        self._wake = threading.Event()
+        self._bell = threading.Condition()
+        self._rung = 0
         # one call at a time inside a lease: only what makes no provider call is claimed in batches; and every kind has
         # its own threads, so that a shop or provider that does not answer holds up nothing else
         self._lines = (
@@ -75,11 +79,13 @@ class Worker:
     def stop(self) -> None:
         """Ask the loop to end after the step it is in."""
         self._stop.set()
-        self._wake.set()
+        self.wake()
 
     def wake(self) -> None:
         """Look for work now."""
-        self._wake.set()
+        with self._bell:
+            self._rung += 1
+            self._bell.notify_all()
 
     def run(self) -> None:
         """Work until stopped, every kind of work in its own threads."""
@@ -89,14 +95,17 @@ class Worker:
             for line in self._lines
             for number in range(line.threads)
         ]
-        for thread in threads:
+        listener = threading.Thread(target=listen, args=(self._context.database, self.wake, self._stop), name="listener")
+        for thread in (*threads, listener):
             thread.start()
-        for thread in threads:
+        for thread in (*threads, listener):
             thread.join()
         log.info("worker stopped", worker=self._name)
 
     def _loop(self, line: Line) -> None:
+        idle = IDLE if self._context.database.is_sqlite else IDLE_LISTENING
         while not self._stop.is_set():
+            heard = self._rung
             try:
                 busy = self._work_off(line)
             except StoreUnavailable:
@@ -104,8 +113,13 @@ class Worker:
                 self._stop.wait(AWAY.total_seconds())
                 continue
             if not busy:
-                self._wake.wait(IDLE.total_seconds())
-                self._wake.clear()
+                self._rest(heard, idle)
+
+    def _rest(self, heard: int, idle: timedelta) -> None:
+        """Sleep until rung, unless that happened since ``heard`` was read."""
+        with self._bell:
+            if self._rung == heard:
+                self._bell.wait(idle.total_seconds())
 
     def turn(self) -> int:
         """Claim and do some of every kind of work; how many steps were taken. Every kind gets its turn."""

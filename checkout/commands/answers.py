@@ -28,7 +28,7 @@ def who_option(command: C) -> C:
     """``--as NAME``: who is recorded."""
     return click.option(
         "--as",
-        "name",
+        "claimed",
         metavar="NAME",
         help="Who does this; proven by CHECKOUT_AS_SECRET or a prompt. In the sandbox: demo.",
     )(command)

@@ -68,9 +68,7 @@ class Delivery:
             "subject": self.subject,
             "state": self.state.value,
             "body": self.body.decode("utf-8", "replace"),
-            "attempts": [
-                {"at": one.at.isoformat(), "status": one.status, "error": one.error} for one in self.attempts
-            ],
+            "attempts": [{"at": one.at.isoformat(), "status": one.status, "error": one.error} for one in self.attempts],
         }
 
 
@@ -83,9 +81,7 @@ def _trust() -> ssl.SSLContext:
 class Deliveries:
     """Sends one provider's webhooks. ``retries_s``: nominal waits after each attempt that got no 2xx."""
 
-    def __init__(
-        self, clock: FastClock, scheduler: Scheduler, retries_s: Sequence[float], owner: str
-    ) -> None:
+    def __init__(self, clock: FastClock, scheduler: Scheduler, retries_s: Sequence[float], owner: str) -> None:
         self._clock = clock
         self._scheduler = scheduler
         self._retries_s = tuple(retries_s)

@@ -37,9 +37,7 @@ class Options:
     webhook_private_key_pem: str = field(default="", repr=False)
     partner_id: str = "partner-demo"
     partner_name: str = "Demo Partner"
-    stable_mint_switches: Mapping[str, object] = field(
-        default_factory=dict
-    )  #: positions set at start and by reset
+    stable_mint_switches: Mapping[str, object] = field(default_factory=dict)  #: positions set at start and by reset
 
     stables_api_key: str = field(default="", repr=False)
     stables_webhook_scheme: str = "svix"
@@ -53,18 +51,14 @@ class Options:
     def check(self) -> None:
         """Raise NotPossible outside sandbox, SettingsRefused for all that is missing or too open."""
         if self.mode != SANDBOX:
-            raise NotPossible(
-                "the simulator runs in sandbox mode only; in live mode the real providers are used"
-            )
+            raise NotPossible("the simulator runs in sandbox mode only; in live mode the real providers are used")
         problems = [(name, "is needed") for name in self._needed() if not getattr(self, name)]
         places = {"stable_mint": self.stable_mint, "stables": self.stables, "shop": self.shop}
         for name, place in places.items():
             if place is not None and place[0] not in LOOPBACK and not self.allow_remote:
                 problems.append((name, "listens beyond this machine; give a loopback address"))
         if not any(places.values()):
-            problems.append(
-                ("stable_mint", "nothing to start: give at least one of stable_mint, stables, shop")
-            )
+            problems.append(("stable_mint", "nothing to start: give at least one of stable_mint, stables, shop"))
         if not self.speed > 0:
             problems.append(("speed", "must be a number above zero"))
         if problems:

@@ -62,9 +62,7 @@ class Recorder:
         self._numbers = itertools.count(1)
         self._kept: deque[Exchange] = deque(maxlen=KEPT)
 
-    def request(
-        self, method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes
-    ) -> Exchange:
+    def request(self, method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes) -> Exchange:
         """Note a request as soon as it has been read, before anything is done about it."""
         at = datetime.now(UTC).isoformat()
         with self._lock:
@@ -79,9 +77,7 @@ class Recorder:
         exchange.answer = _text(body)
         exchange.status = status
 
-    def matching(
-        self, *, method: str = "", path: str = "", after: int = 0, limit: int = KEPT
-    ) -> list[Exchange]:
+    def matching(self, *, method: str = "", path: str = "", after: int = 0, limit: int = KEPT) -> list[Exchange]:
         """Oldest first: exchanges numbered above ``after`` whose path contains the expression ``path``."""
         pattern = re.compile(path)
         with self._lock:

@@ -74,8 +74,8 @@ def balances(unit: Unit, store_id: str | None = None) -> list[dict[str, Any]]:
 
 
 def _sums(unit: Unit, side: Any) -> list[tuple[str, int]]:
-    rows = unit.execute(select(side, func.sum(posting.c.amount_minor)).group_by(side))
-    return [(str(row[0]), int(row[1])) for row in rows]
+    rows = unit.execute(select(side.label("account"), func.sum(posting.c.amount_minor).label("minor")).group_by(side))
+    return [(str(row.account), int(row.minor)) for row in rows]
 
 
 def postings_of(unit: Unit, cause: str) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeVar
 
 from checkout.rules.deposits import Stage
@@ -18,9 +17,14 @@ from checkout.rules.payouts import PayoutState
 R = TypeVar("R")
 
 
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+_NAMES: dict[Any, tuple[str, ...]] = {}
+
+
+def _names(kind: Any) -> tuple[str, ...]:
+    """A record's column names, looked up once per kind: this is on the path of every row read."""
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(field.name for field in fields(kind))
+    return _NAMES[kind]
 
 
 def record(kind: type[R], row: Any) -> R:

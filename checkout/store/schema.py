@@ -26,12 +26,9 @@ def _config() -> Config:
 def migrate(database: Database, *, installation_id: str, now: datetime) -> None:
     """Upgrade to the newest schema and name the installation, once."""
     config = _config()
-    with database.engine.connect() as connection:
-        connection.info["immediate"] = True
-        with connection.begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        connection.info.pop("immediate", None)
+    with database.write() as unit:
+        config.attributes["connection"] = unit.connection
+        command.upgrade(config, "head")
     with database.write() as unit:
         if installation_row(unit) is None:
             insert_installation(unit, installation_id, at=now)
@@ -39,6 +36,6 @@ def migrate(database: Database, *, installation_id: str, now: datetime) -> None:
 
 def is_current(database: Database) -> bool:
     """Whether the database has the schema this code needs."""
-    with database.engine.connect() as connection:
-        present = MigrationContext.configure(connection).get_current_heads()
+    with database.read() as unit:
+        present = MigrationContext.configure(unit.connection).get_current_heads()
     return set(present) == set(ScriptDirectory.from_config(_config()).get_heads())

@@ -107,6 +107,11 @@ def person_secret_hash(unit: Unit, name: str) -> str | None:
     return None if row is None else str(row.secret_hash)
 
 
+def any_person(unit: Unit) -> bool:
+    """Whether anybody was ever added, removed or not."""
+    return unit.execute(select(person.c.name).limit(1)).first() is not None
+
+
 def installation_row(unit: Unit) -> dict[str, Any] | None:
     row = unit.execute(select(installation)).first()
     return None if row is None else dict(row._mapping)

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 from checkout.inbox import STABLE_MINT, STABLES, Receipt
 from checkout.web import problems
 from checkout.web.reading import read_bytes
-from checkout.web.requests import counters
+from checkout.web.requests import count_delivery
 from checkout.web.services import wired
 
 bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
@@ -53,12 +53,12 @@ def place() -> Iterator[bool]:
 def _receive(provider: str) -> Response:
     with place() as taken:
         if not taken:
-            counters().deliveries.labels(provider, "busy").inc()
+            count_delivery(provider, "busy")
             return problems.problem(problems.BUSY)
         body = read_bytes(request)
         headers = {name.lower(): value for name, value in request.headers}
         receipt = wired().inbox.receive(provider, headers, body)
-    counters().deliveries.labels(provider, receipt.value).inc()
+    count_delivery(provider, receipt.value)
     if receipt is Receipt.REFUSED:
         return problems.problem(problems.NOT_ACCEPTED)
     return Response(_TAKEN, content_type="application/json")

@@ -54,7 +54,9 @@ NOT_AUTHENTICATED: Final = Kind(
 NOT_ACCEPTED: Final = Kind("not-accepted", 401, "Not accepted", "The delivery was not accepted.")
 FORBIDDEN: Final = Kind("forbidden", 403, "Not from here", "Ask from the machine itself, or with the token.")
 NOT_FOUND: Final = Kind("not-found", 404, "Not found", "There is no such thing, or it belongs to another store.")
-METHOD: Final = Kind("method-not-allowed", 405, "Method not allowed", "The header Allow lists the methods of this path.")
+METHOD: Final = Kind(
+    "method-not-allowed", 405, "Method not allowed", "The header Allow lists the methods of this path."
+)
 NOT_POSSIBLE: Final = Kind(
     "not-possible", 409, "Not possible now", "The state of the payment does not allow this; the detail says why."
 )

@@ -43,14 +43,20 @@ def install(app: Flask) -> None:
             registry=registry,
         ),
         seconds=Histogram(
-            "checkout_http_request_seconds", "Time to answer.", ["route"], buckets=_BUCKETS, registry=registry
+            "checkout_http_request_seconds",
+            "Time to answer.",
+            ["route", "process"],
+            buckets=_BUCKETS,
+            registry=registry,
         ),
         deliveries=Counter(
-            "checkout_webhook_deliveries", "Deliveries, by what the sender was told.", ["provider", "receipt"],
+            "checkout_webhook_deliveries",
+            "Deliveries, by what the sender was told.",
+            ["provider", "receipt", "process"],
             registry=registry,
         ),
         process=process,
-    )  # fmt: skip
+    )
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_forget)
@@ -58,6 +64,12 @@ def install(app: Flask) -> None:
 
 def counters() -> Counters:
     return cast("Counters", current_app.extensions["checkout-counters"])
+
+
+def count_delivery(provider: str, told: str) -> None:
+    """Count a webhook by what its sender was told."""
+    found = counters()
+    found.deliveries.labels(provider, told, found.process).inc()
 
 
 def _begin() -> None:
@@ -86,7 +98,7 @@ def _count(response: Response) -> None:
     method = request.method if request.method in _METHODS else "other"
     found.requests.labels(route, method, str(response.status_code), found.process).inc()
     if "began" in g:
-        found.seconds.labels(route).observe(time.perf_counter() - g.began)
+        found.seconds.labels(route, found.process).observe(time.perf_counter() - g.began)
 
 
 def _forget(_error: BaseException | None) -> None:

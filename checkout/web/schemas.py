@@ -32,7 +32,9 @@ KEY_MAX: Final = 200
 PAYMENT_ID: Final = r"^[0-9A-Za-z_-]{1,64}$"
 
 _AMOUNT: Final = r"^(0|[1-9][0-9]{0,11})(\.[0-9]+)?$"
-_EMAIL: Final = re.compile(r"[^\s@\"<>,;:\\\[\]()]{1,64}@(?:[^\s@.\"<>,;:\\\[\]()]{1,63}\.)+[^\s@.\"<>,;:\\\[\]()]{2,63}")
+_EMAIL: Final = re.compile(
+    r"[^\s@\"<>,;:\\\[\]()]{1,64}@(?:[^\s@.\"<>,;:\\\[\]()]{1,63}\.)+[^\s@.\"<>,;:\\\[\]()]{2,63}"
+)
 _KYC_HELP: Final = {
     "citizenship_country_code": "ISO 3166-1 alpha-2, in capitals.",
     "date_of_birth": "YYYY-MM-DD.",
@@ -166,7 +168,10 @@ class NewPaymentSchema(Strict):
         allow_none=True,
         validate=validate.Length(max=METADATA_MAX, error=f"has at most {METADATA_MAX} entries"),
         error_messages={"invalid": "must be an object of texts"},
-        metadata={"description": f"Up to {METADATA_MAX} texts of the shop; given back as they are.", "maxProperties": 20},
+        metadata={
+            "description": f"Up to {METADATA_MAX} texts of the shop; given back as they are.",
+            "maxProperties": 20,
+        },
     )
 
     @validates_schema(skip_on_field_errors=False)
@@ -227,7 +232,9 @@ class PageSchema(Strict):
         metadata={"description": "How many at most."},
     )
     starting_after = text(
-        "The id of the last payment of the page before.", like(PAYMENT_ID, "must be the id of a payment"), allow_none=False
+        "The id of the last payment of the page before.",
+        like(PAYMENT_ID, "must be the id of a payment"),
+        allow_none=False,
     )
     status = text("Only payments with this status.", one_of(*(status.value for status in Status)), allow_none=False)
     order = text("Only payments for this order.", length(1, ORDER_MAX), shown, allow_none=False)
@@ -262,7 +269,9 @@ class PaymentSchema(Schema):
         required=True,
         metadata={"description": "All of them, gravest first."},
     )
-    amount = fields.String(required=True, allow_none=True, metadata={"description": "Decimal text; what was asked for."})
+    amount = fields.String(
+        required=True, allow_none=True, metadata={"description": "Decimal text; what was asked for."}
+    )
     currency = fields.String(required=True)
     order = fields.String(required=True)
     checkout_url = fields.String(required=True, metadata={"description": "Send the shopper here.", "format": "uri"})

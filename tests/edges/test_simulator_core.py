@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +48,7 @@ def test_jobs_of_one_lane_run_in_order_and_never_side_by_side() -> None:
         inside.release()
 
     for number in range(20):
-        scheduler.after(number / 10_000, lambda number=number: job(number), lane="one")  # type: ignore[misc]
+        scheduler.after(number / 10_000, partial(job, number), lane="one")
     scheduler.start()
     eventually(lambda: len(seen) == 20)
     scheduler.stop()
@@ -57,7 +58,11 @@ def test_jobs_of_one_lane_run_in_order_and_never_side_by_side() -> None:
 def test_a_slow_job_holds_up_no_other_lane() -> None:
     scheduler, released, done = Scheduler(threads=2), threading.Event(), threading.Event()
     scheduler.start()
-    scheduler.after(0, lambda: bool(released.wait(5)) and None, lane="slow")
+
+    def slow() -> None:
+        assert released.wait(5)
+
+    scheduler.after(0, slow, lane="slow")
     scheduler.after(0, released.set, lane="slow but later")
     scheduler.after(0.01, done.set, lane="slow")
     assert done.wait(5)

@@ -91,6 +91,14 @@ def test_an_expired_session_shows_so_and_takes_no_payment() -> None:
         assert w.http.post(url, data={"choice": "leave"}).status_code == 303
 
 
+def test_money_may_still_come_after_the_session_expired() -> None:
+    with world(session_life_s=0, session_floor_s=0) as w:
+        answer = w.open()
+        eventually(lambda: w.http.get(answer["url"]).status_code == 410)
+        w.pay(answer["reference"])
+        w.service.wait(5)
+
+
 def test_an_unknown_page_or_button_is_not_found_or_refused() -> None:
     with world() as w:
         url = w.open()["url"]

@@ -22,9 +22,7 @@ TEMPLATES: Final = Path(__file__).resolve().parents[3] / "templates"
 
 def create_app(state: StableMintState) -> Flask:
     """Session calls, hosted pages and the control plane."""
-    app = Flask(
-        __name__, template_folder=TEMPLATES, static_folder=TEMPLATES / "static", static_url_path="/static"
-    )
+    app = Flask(__name__, template_folder=TEMPLATES, static_folder=TEMPLATES / "static", static_url_path="/static")
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     answer_refusals(app)
 
@@ -44,8 +42,6 @@ def create_app(state: StableMintState) -> Flask:
 
     app.register_blueprint(api_blueprint(state))
     app.register_blueprint(page_blueprint(state))
-    app.register_blueprint(
-        control_blueprint(state.surroundings, state.switches, state=report, reset=state.reset)
-    )
+    app.register_blueprint(control_blueprint(state.surroundings, state.switches, state=report, reset=state.reset))
     app.register_blueprint(driving_blueprint(state))
     return app

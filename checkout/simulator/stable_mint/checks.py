@@ -35,9 +35,7 @@ TEXT_MAX: Final = 2000
 class Refusal(Exception):
     """A request is answered with ``status``; the form of the body is a switch, because nobody knows it."""
 
-    def __init__(
-        self, status: int, code: str, message: str, fields: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, fields: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(message)
         self.status = status
         self.code = code

@@ -46,6 +46,8 @@ def driving_blueprint(state: StableMintState) -> Blueprint:
             raise SwitchRefused({"outcome": "one of " + ", ".join(Outcome)})
         if version not in (None, "v1", "v2", "mixed"):
             raise SwitchRefused({"version": "one of v1, v2, mixed"})
+        if not isinstance(asked.get("currency", ""), str):
+            raise SwitchRefused({"currency": "text"})
         deposit, deliveries = state.finish(
             session(reference),
             Outcome(outcome),
@@ -107,6 +109,8 @@ def _emit(state: StableMintState, asked: Mapping[str, Any], session: Any) -> lis
         raise SwitchRefused({"version": "v1 or v2", "signature": "good, wrong or missing"})
     if not isinstance(after_s, int | float) or not isinstance(asked.get("type"), str):
         raise SwitchRefused({"type": "the event type, in full", "after_s": "a number"})
+    if not isinstance(asked.get("fields", {}), dict) or not isinstance(asked.get("without", []), list):
+        raise SwitchRefused({"fields": "an object", "without": "a list of names"})
     step = Step(0, version, asked["type"])
     if isinstance(asked.get("raw"), str):
         body = asked["raw"].encode()
@@ -115,17 +119,15 @@ def _emit(state: StableMintState, asked: Mapping[str, Any], session: Any) -> lis
     return state.news.send(subject, step, body, after_s=after_s, signature=signature)
 
 
-def _document(
-    state: StableMintState, subject: Session, step: Step, asked: Mapping[str, Any]
-) -> dict[str, Any]:
+def _document(state: StableMintState, subject: Session, step: Step, asked: Mapping[str, Any]) -> dict[str, Any]:
     deposit = state.deposit_of(subject, asked.get("deposit"))
     at = state.surroundings.clock.later(float(asked.get("after_s", 0)))
     document = state.news.narrator.body(step, subject, deposit, state.switches.now, at)
     fields: dict[str, Any] = document["data"] if step.version == "v2" else document
-    for name, value in (asked.get("fields") or {}).items():
+    for name, value in asked.get("fields", {}).items():
         # An exact number cannot travel in this request as a JSON fraction, so text is taken for one.
         fields[name] = Number(value) if name == "amount" and isinstance(value, str) else value
-    for name in asked.get("without") or ():
+    for name in asked.get("without", []):
         fields.pop(name, None)
     if "event_id" in asked:
         document["eventId"] = asked["event_id"]

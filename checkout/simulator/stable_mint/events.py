@@ -102,9 +102,7 @@ class Narrator:
             for name in _LEFT_OUT[switches.later_events]:
                 fields.pop(name, None)
         early = step.kind.removeprefix(PREFIX) in _BEFORE_MONEY
-        amount, currency = (
-            (deposit.asked, deposit.asked_currency) if early else (deposit.amount, deposit.currency)
-        )
+        amount, currency = (deposit.asked, deposit.asked_currency) if early else (deposit.amount, deposit.currency)
         fields["amount"], fields["currency"] = spell(amount, switches.amount_form), currency
         if "sessionId" in fields:
             fields["sessionId"] = session.ident if switches.session_id == "same" else session.other_ident
@@ -155,8 +153,7 @@ class Narrator:
             "websiteReference": asked.get("websiteReference"),
             "customFields": asked.get("customFields", {}),
             "blockchainDestinationType": switches.destination_type,
-            "blockchainDestinationAddress": switches.destination_address
-            or asked.get("blockchainDestinationAddress"),
+            "blockchainDestinationAddress": switches.destination_address or asked.get("blockchainDestinationAddress"),
         }
 
 

@@ -71,9 +71,7 @@ class News:
         # Repeatable by design: the same seed tells the same story.
         chance = random.Random(f"{switches.seed}/{session.number}/{len(session.deposits)}")  # noqa: S311
         told_in = version or switches.webhook_version
-        plan = steps(
-            deposit.outcome, lambda _: chance.choice(("v1", "v2")) if told_in == "mixed" else told_in
-        )
+        plan = steps(deposit.outcome, lambda _: chance.choice(("v1", "v2")) if told_in == "mixed" else told_in)
         times = [step.at_s for step in plan]
         order = list(plan)
         if switches.webhook_order == "reversed":

@@ -110,6 +110,7 @@ class Session:
                 {
                     "reference": one.reference,
                     "outcome": one.outcome.value,
+                    "begun_at": one.begun_at.isoformat(),
                     "amount": str(one.amount),
                     "currency": one.currency,
                     "settled": one.settled_at is not None and one.settled_at <= now,

@@ -96,6 +96,7 @@ class StableMintState:
             self._sessions.clear()
             self._by_key.clear()
             self._by_ident.clear()
+            self._faults = (self.switches.now, 0)
 
     def open(self, flow: str, asked: dict[str, Any], body: bytes, now: datetime) -> Opened:
         """Open a session, or answer for the one that the same idempotencyKey opened; raises :class:`Refusal`.

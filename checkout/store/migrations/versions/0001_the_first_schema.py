@@ -674,6 +674,8 @@ def upgrade() -> None:
 
 #: Postings and moves are appended, never changed: the database refuses anything else.
 APPEND_ONLY = ("posting", "move", "act")
+#: Rows that are due; PostgreSQL tells the workers when one is written.
+WORK = ("event", "session", "payout", "notification", "payment", "refund")
 
 
 def _protect() -> None:
@@ -689,6 +691,15 @@ def _protect() -> None:
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION '% rows are append-only', TG_TABLE_NAME; END $$"
     )
+    op.execute(
+        "CREATE FUNCTION tell_due() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_notify('checkout_due', TG_TABLE_NAME); RETURN NULL; END $$"
+    )
+    for table in WORK:
+        op.execute(
+            f'CREATE TRIGGER {table}_due AFTER INSERT OR UPDATE OF due_at ON "{table}" FOR EACH ROW '
+            "WHEN (NEW.lease_token IS NULL AND NEW.due_at <= now()) EXECUTE FUNCTION tell_due()"
+        )
     for table in APPEND_ONLY:
         op.execute(
             f'CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON "{table}" '

@@ -1,0 +1,87 @@
+"""`checkout treasury` and `checkout deposits`: evidence that funds arrived, and whose they are."""
+
+from __future__ import annotations
+
+import click
+
+from checkout.commands.answers import age, answer, facts, json_option, table, who_option
+from checkout.commands.installation import opened, proven
+
+
+@click.group()
+def treasury() -> None:
+    """The merchant's stablecoin: what arrived, what is free, reserved and in transit."""
+
+
+@treasury.command()
+@click.option("--store", required=True, metavar="STORE")
+@click.option("--asset", required=True, metavar="A", help="USDC or USDT.")
+@click.option("--network", required=True, metavar="N", help="For example polygon.")
+@click.option("--amount", required=True, metavar="X", help="Exactly what arrived, in the asset.")
+@click.option("--fee", default="0", show_default=True, metavar="F", help="What Stable Mint kept, in the deposits' currency.")
+@click.option("--deposit", "deposits", multiple=True, required=True, metavar="ID", help="Id or reference; repeat it.")
+@click.option("--evidence", required=True, metavar="TEXT", help="Where it was seen: an advice, a transaction hash.")
+@who_option
+@json_option
+def record(
+    store: str, asset: str, network: str, amount: str, fee: str, deposits: tuple[str, ...], evidence: str,
+    claimed: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Enter that settled deposits arrived as an amount of stablecoin."""
+    with opened() as services:
+        who = proven(services, claimed)
+        made = services.treasury.record(
+            store, asset=asset.upper(), network=network.lower(), amount=amount, fee=fee, deposits=deposits,
+            evidence=evidence, who=who,
+        )  # fmt: skip
+    document = {
+        "id": made.id, "asset": made.received.currency, "network": network.lower(), "received": made.received.plain(),
+        "free": made.free.plain(), "fee": fee, "deposits": list(made.deposits), "evidence": evidence, "by": who,
+    }  # fmt: skip
+    answer(
+        as_json,
+        document,
+        facts([("settlement record", made.id), ("received", f"{made.received.plain()} {made.received.currency}"),
+               ("free for payouts", f"{made.free.plain()} {made.free.currency}"), ("deposits", ", ".join(made.deposits))]),
+        f"Next: `checkout payouts propose {store}`.",
+    )  # fmt: skip
+
+
+@treasury.command()
+@click.argument("store")
+@json_option
+def show(store: str, as_json: bool) -> None:
+    """What STORE holds, and the settled deposits that wait for evidence."""
+    with opened() as services:
+        found = services.treasury.overview(store)
+    held = [(one["book"].replace("_", " "), one["asset"], one["amount"]) for one in found["treasury"]]
+    waiting = [
+        (one["deposit"], one["reference"], f"{one['currency']} {one['amount']}", age(one["waiting_s"]))
+        for one in found["waiting_for_evidence"]
+    ]
+    answer(
+        as_json,
+        found,
+        table(("held", "asset", "amount"), held, empty="The treasury is empty."),
+        table(("deposit", "reference", "amount", "waiting"), waiting, empty="No deposit waits for evidence."),
+        "Enter what Stable Mint delivered with `checkout treasury record`." if waiting else "",
+    )
+
+
+@click.group()
+def deposits() -> None:
+    """Receipt attempts at Stable Mint: money belongs to deposits."""
+
+
+@deposits.command()
+@click.argument("id", metavar="ID")
+@click.option("--evidence", required=True, metavar="TEXT", help="Why this money is yours to keep.")
+@who_option
+@json_option
+def allocate(id: str, evidence: str, claimed: str | None, as_json: bool) -> None:
+    """Say that a deposit's unallocated money (excess, duplicate, foreign) is ours after all."""
+    with opened() as services:
+        who = proven(services, claimed)
+        services.treasury.allocate(id, evidence=evidence, who=who)
+    document = {"deposit": id, "allocated_by": who, "evidence": evidence}
+    answer(as_json, document, f"The unallocated money of deposit {id} is treasury now, on the word of {who}.")

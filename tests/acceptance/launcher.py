@@ -1,0 +1,208 @@
+"""Starts the service's processes for tests, each a real process that a real SIGKILL can end; nothing of it is in the package.
+
+Run as a program it imports everything once, then forks a child per order: starting one takes a tenth of a second, which
+is what lets one test run kill hundreds. It has no thread, socket or database connection of its own; a child makes all of
+its own after the fork. Orders come as JSON lines on stdin, news goes out as JSON lines on stdout; at the end of stdin
+every child is killed. Linux only, as the simulator's kill switch is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import random
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main() -> None:
+    """Serve orders until stdin ends."""
+    _import_everything()
+    wake_in, wake_out = os.pipe()
+    os.set_blocking(wake_out, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_out)
+    children: dict[int, str] = {}
+    _tell(ready=True)
+    pending = b""
+    while True:
+        readable, _, _ = select.select([0, wake_in], [], [])
+        if wake_in in readable:
+            os.read(wake_in, 512)
+            _reap(children)
+        if 0 in readable:
+            chunk = os.read(0, 65_536)
+            if not chunk:
+                break
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                _start(json.loads(line), children)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _import_everything() -> None:
+    """What children need, so that none of them has to import it."""
+    import gunicorn.app.base
+    import gunicorn.arbiter
+    import gunicorn.workers.gthread
+    import psycopg
+    import sqlalchemy.dialects.postgresql.psycopg
+
+    import checkout.app
+    import checkout.cli
+    import checkout.web
+    import tests.acceptance.commits
+    import tests.acceptance.outside  # noqa: F401
+
+
+def _start(order: dict[str, Any], children: dict[int, str]) -> None:
+    pid = os.fork()
+    if pid == 0:
+        _be(order)
+    children[pid] = order["name"]
+    _tell(started=order["name"], pid=pid)
+
+
+def _reap(children: dict[int, str]) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        name = children.pop(pid, None)
+        if name is not None:
+            _tell(ended=name, pid=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _tell(**news: object) -> None:
+    os.write(1, json.dumps(news).encode() + b"\n")
+
+
+# --- in the child ----------------------------------------------------------------------------------------------------
+
+
+def _be(order: dict[str, Any]) -> NoReturn:
+    """Become the process that was ordered; never returns to the launcher's loop."""
+    code = 1
+    try:
+        _settle(order)
+        code = ROLES[order["role"]](order)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _settle(order: dict[str, Any]) -> None:
+    """The child's own surroundings: environment, folder, output, chance, and the listener at its commits."""
+    end_with_parent()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(order["environ"])
+    os.chdir(order["folder"])
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = log if order.get("output") is None else os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (log, 2)):
+        os.dup2(source, target)
+    random.seed()
+    seen, armed = (os.environ.get(name) for name in ("TEST_COMMITS_SEEN", "TEST_COMMITS_ARMED"))
+    if seen or armed:
+        from tests.acceptance.commits import watch
+
+        watch(Path(seen) if seen else None, Path(armed) if armed else None)
+    note_role(order["role"])
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process with its parent, so that no test run leaves any behind."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def note_role(role: str) -> None:
+    """Leave a file that says what this process is: whoever kills by connection knows only the process's id."""
+    folder = os.environ.get("TEST_ROLES")
+    if folder:
+        Path(folder, str(os.getpid())).write_text(role, encoding="utf-8")
+
+
+def _worker(order: dict[str, Any]) -> int:
+    from checkout import logs
+    from checkout.app import build
+    from checkout.config import Settings
+
+    logs.configure(sys.stderr)
+    build(Settings.from_env(os.environ)).worker(order["name"]).run()
+    return 0
+
+
+def _web(order: dict[str, Any]) -> int:
+    """gunicorn as ``checkout serve`` runs it, on a socket that is open already: a restart refuses no connection."""
+    from flask import Flask
+    from gunicorn.app.base import BaseApplication
+    from gunicorn.workers.base import Worker
+
+    from checkout import logs
+    from checkout.app import THREADS, build, create_app
+    from checkout.config import Settings
+
+    logs.configure(sys.stderr)
+    settings = Settings.from_env(os.environ)
+
+    def forked(_arbiter: object, _worker: Worker) -> None:
+        end_with_parent()
+        random.seed()
+        note_role("web")
+
+    class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+        def load_config(self) -> None:
+            chosen = {
+                "workers": order["workers"], "worker_class": "gthread", "threads": THREADS, "post_fork": forked,
+                "bind": [f"fd://{order['socket']}"], "graceful_timeout": 1, "control_socket_disable": True,
+            }  # fmt: skip
+            for name, value in chosen.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Flask:
+            return create_app(build(settings))
+
+    Web().run()
+    return 0
+
+
+def _command(order: dict[str, Any]) -> int:
+    """One command line, as a person types it."""
+    from checkout.cli import cli
+
+    cli.main(order["arguments"])
+    return 0
+
+
+def _outside(order: dict[str, Any]) -> int:
+    from tests.acceptance.outside import serve
+
+    serve(order)
+    return 0
+
+
+ROLES: Final = {"worker": _worker, "web": _web, "command": _command, "outside": _outside}
+
+
+if __name__ == "__main__":
+    main()
