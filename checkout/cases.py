@@ -36,7 +36,9 @@ _RETRY: Final = "checkout payouts retry {subject}"
 _CANCEL: Final = "checkout payouts cancel {subject}"
 _SHOW_EVENT: Final = "checkout events show {subject}"
 _REPLAY: Final = "checkout events replay {subject}"
-_SILENT: Final = Kind("Stable Mint has sent no news for longer than this stage takes; ask them.", (_SHOW_PAYMENT, _TRACE))
+_SILENT: Final = Kind(
+    "Stable Mint has sent no news for longer than this stage takes; ask them.", (_SHOW_PAYMENT, _TRACE)
+)
 _HELD: Final = (_SHOW_PAYOUT, _RETRY, _CANCEL)
 
 #: Every kind that is opened anywhere; a test compares this with the code.

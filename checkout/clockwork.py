@@ -31,9 +31,7 @@ class Clockwork:
             payment = self._read(unit, ident, lock=True)
             status = payment.state
             if status in (Status.CREATED, Status.OPEN) and now >= expires_at(context, payment):
-                payments.update_payment(unit, ident, expired_at=now)
-                reckon(unit, context, self._read(unit, ident), cause="the clock", now=now)
-                payment = self._read(unit, ident)
+                payment = reckon(unit, context, payment, cause="the clock", now=now, expired_at=now)
                 status = payment.state
             if status in NOTIFIED_BY_CLOCK:
                 tell_by_clock(unit, context, payment, now=now)

@@ -182,9 +182,8 @@ class Events:
         changed, ident = self._move(unit, row, payment, session, deposit, reference, stated, money, content, now)
         if not changed:
             return Verdict(EventState.IGNORED, "nothing new", ident)
-        payments.update_payment(unit, payment.id, last_news_at=now)
-        payment = payments.payment_by_id(unit, payment.id) or payment
-        reckon(unit, self._context, payment, cause=f"event {row.id} {reading.event_type}", now=now)
+        cause = f"event {row.id} {reading.event_type}"
+        reckon(unit, self._context, payment, cause=cause, now=now, last_news_at=now)
         if stated == Stage.SETTLED:
             declare(unit, self._context, ident, now=now)
         return Verdict(EventState.APPLIED, "", ident)
@@ -227,11 +226,15 @@ class Events:
 
     def _only_reference(self, unit: Unit, session: SessionRow) -> str:
         """Which deposit an event without a reference is about: the session's one, if there is no doubt."""
-        known = [one.reference for one in payments.deposits_of(unit, session.payment_id) if one.session_id == session.id]
+        known = [
+            one.reference for one in payments.deposits_of(unit, session.payment_id) if one.session_id == session.id
+        ]
         if not known and session.reference is not None:
             return session.reference
         if len(known) != 1:
-            raise Parked(EventState.QUARANTINED, "the event names no reference, and its session has not exactly one deposit")
+            raise Parked(
+                EventState.QUARANTINED, "the event names no reference, and its session has not exactly one deposit"
+            )
         return known[0]
 
     def _money(self, content: dict[str, Any]) -> Money:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -41,6 +42,8 @@ KEPT_HEADERS: Final = (
     "stablemint-timestamp", "stablemint-signature", "svix-id", "svix-timestamp", "svix-signature",
     "x-webhook-signature", "x-webhook-event-id", "content-type",
 )  # fmt: skip
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class EventState(StrEnum):
@@ -261,11 +264,23 @@ def read_body(provider: str, body: bytes) -> Reading:
     """Parse a delivery. Numbers become Decimal; anything that is not a JSON object is a reading with a problem."""
     try:
         content = json.loads(body.decode("utf-8"), parse_float=Decimal, parse_int=_whole, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        storable = _storable(content)
+    except (ValueError, ArithmeticError, RecursionError):  # Decimal refuses an exponent beyond its own range
         return Reading({}, "the body is not JSON")
     if not isinstance(content, dict):
         return Reading({}, "the body is not a JSON object")
+    if not storable:
+        return Reading({}, "the body has text that no database can hold")
     return _stable_mint(content) if provider == STABLE_MINT else _stables(content)
+
+
+def _storable(value: object) -> bool:
+    """Whether every text can be a column or a search term: no NUL, no half of a surrogate pair."""
+    if isinstance(value, str):
+        return _UNSTORABLE.search(value) is None
+    if isinstance(value, dict):
+        return all(_storable(name) and _storable(inner) for name, inner in value.items())
+    return all(map(_storable, value)) if isinstance(value, list) else True
 
 
 def _whole(text: str) -> Decimal:

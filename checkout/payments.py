@@ -16,7 +16,7 @@ from typing import Any, Final
 from checkout import sealing
 from checkout.config import Mode
 from checkout.context import Context
-from checkout.errors import IdempotencyReused, LostRace, NotFound, NotPossible, RequestRefused
+from checkout.errors import IdempotencyReused, LostRace, NotFound, NotPossible, ProviderCallsBusy, RequestRefused
 from checkout.providers.outcome import Declined
 from checkout.reckoning import reckon
 from checkout.rules.money import Money
@@ -88,13 +88,15 @@ class Payments:
         """
         urls = self._check(store, wanted)
         for _ in range(CUSTOMER_RACES_MAX):
-            known = self._by_key(store, wanted)
-            if known is not None:
-                return known, False
             try:
                 return self._open(store, wanted, urls), True
-            except Taken:  # an equal request, or another payment of a new customer, was faster: look again
-                continue
+            except (Taken, ProviderCallsBusy) as refused:
+                # an equal request was faster (or this one is a repeat), or another payment of a new customer
+                known = self._by_key(store, wanted)
+                if known is not None:
+                    return known, False
+                if isinstance(refused, ProviderCallsBusy):
+                    raise
         raise LostRace("the payment could not be stored; try again")
 
     def _open(self, store: StoreRow, wanted: NewPayment, urls: Mapping[str, str | None]) -> PaymentAnswer:
@@ -119,8 +121,10 @@ class Payments:
                     at=now,
                 )
                 self._sessions.insert(unit, _preview(values), draft, number=1, now=now)
-            outcome = self._sessions.send(draft)
-        declined = outcome.message if isinstance(outcome, Declined) else None
+            sent = self._sessions.send(draft)
+        if sent.payment is not None:
+            return PaymentAnswer(sent.payment, sent.reference, token)
+        declined = sent.outcome.message if isinstance(sent.outcome, Declined) else None
         return self._answer(values["id"], declined)
 
     def get(self, store_id: str, ident: str) -> PaymentAnswer:
@@ -149,8 +153,7 @@ class Payments:
             if payment.state in PAID:
                 raise NotPossible(f"the payment is {payment.status}; refund it instead")
             if payment.cancelled_at is None:
-                rows.update_payment(unit, ident, cancelled_at=now)
-                reckon(unit, context, self._locked(unit, ident), cause="cancelled", now=now, who=who)
+                reckon(unit, context, payment, cause="cancelled", now=now, who=who, cancelled_at=now)
         return self._answer(ident)
 
     def fresh_session(self, store_id: str, ident: str) -> PaymentAnswer:

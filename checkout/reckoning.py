@@ -6,7 +6,9 @@ so news in any order, twice or late, ends the same.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from checkout.context import Context
 from checkout.notifications import announce, payment_data
@@ -45,10 +47,15 @@ CASES = {
 
 
 def reckon(
-    unit: Unit, context: Context, payment: PaymentRow, *, cause: str, now: datetime, who: str = WORKER
-) -> Status:
-    """Bring the payment's stored standing in line with its facts; returns the status."""
-    deposits = payments.deposits_of(unit, payment.id)
+    unit: Unit, context: Context, payment: PaymentRow, *, cause: str, now: datetime, who: str = WORKER, **learnt: Any
+) -> PaymentRow:
+    """Bring the payment's stored standing in line with its facts; the payment as it then stands.
+
+    ``learnt`` are facts of the payment's own row that have just become known; they are written with its standing.
+    """
+    payment = replace(payment, **learnt)
+    # a deposit comes with news, in the same transaction: where there was none there is none
+    deposits = [] if payment.last_news_at is None else payments.deposits_of(unit, payment.id)
     sessions = payments.sessions_of(unit, payment.id)
     facts = PaymentFacts(
         asked=payment.asked,
@@ -61,8 +68,9 @@ def reckon(
     view = derive(facts)
     for deposit in deposits:
         _place(unit, payment, deposit, counted=deposit.id == view.counted, now=now)
-    _store(unit, context, payment, view, cause=cause, now=now, who=who)
-    return view.status
+    standing = _store(unit, context, payment, view, cause=cause, now=now, who=who)
+    payments.update_payment(unit, payment.id, **standing, **learnt)
+    return replace(payment, **{name: value for name, value in standing.items() if name != "due_at"})
 
 
 def _place(unit: Unit, payment: PaymentRow, deposit: DepositRow, *, counted: bool, now: datetime) -> None:
@@ -96,7 +104,8 @@ def _store(
     cause: str,
     now: datetime,
     who: str,
-) -> None:
+) -> dict[str, Any]:
+    """Store what follows from the standing: the move, cases, notifications. Returns the row's new values."""
     anomalies = [anomaly.value for anomaly in view.anomalies]
     moved = view.status != payment.status
     changed = moved or anomalies != payment.anomaly_list
@@ -124,24 +133,24 @@ def _store(
     if moved and view.status not in NOTIFIED_AT_ONCE:
         notified = None
     sequence = _tell(unit, context, payment, view, kinds, now=now)
-    payments.update_payment(
-        unit,
-        payment.id,
-        status=view.status.value,
-        anomalies=",".join(anomalies),
-        counted_deposit_id=view.counted,
-        moves=moves,
-        sequence=sequence,
-        notified_status=notified,
-        updated_at=now if changed else payment.updated_at,
-        due_at=next_look(context, payment, view.status, notified, now=now),
-    )
+    return {
+        "status": view.status.value,
+        "anomalies": ",".join(anomalies),
+        "counted_deposit_id": view.counted,
+        "moves": moves,
+        "sequence": sequence,
+        "notified_status": notified,
+        "updated_at": now if changed else payment.updated_at,
+        "due_at": next_look(context, payment, view.status, notified, now=now),
+    }
 
 
 def _tell(
     unit: Unit, context: Context, payment: PaymentRow, view: PaymentView, kinds: list[str], *, now: datetime
 ) -> int:
     sequence = payment.sequence
+    if not kinds:
+        return sequence
     data = payment_data(payment, status=view.status, anomalies=[anomaly.value for anomaly in view.anomalies])
     for kind in kinds:
         sequence += 1

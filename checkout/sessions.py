@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from checkout import sealing
 from checkout.context import Context
@@ -25,7 +25,7 @@ from checkout.rules.work import SESSION_RETRY_WINDOW, backoff
 from checkout.store import events, payments, stores
 from checkout.store.engine import Taken, Unit
 from checkout.store.moves import open_case, reopen_case
-from checkout.store.records import PaymentRow, SessionRow, StoreRow
+from checkout.store.records import PaymentRow, StoreRow
 from checkout.store.tables import session as session_table
 from checkout.store.work import claim_one, release
 
@@ -64,9 +64,20 @@ class Draft:
     """A session about to be opened: what goes into its row and what goes to the provider."""
 
     session_id: str
+    payment_id: str
     token: str  #: the lease
     return_token: str
     request: SessionRequest
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the provider said, and when the session is open the payment as that left it."""
+
+    outcome: Outcome[OpenedSession]
+    payment: PaymentRow | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ class Sessions:
         return_token = sealing.token()
         request = self._request(payment, store, payer, context.new_uuid(), context.new_uuid(), return_token)
         self._stable_mint.validate(request)
-        return Draft(context.new_id("ses"), sealing.token(), return_token, request)
+        return Draft(context.new_id("ses"), payment.id, sealing.token(), return_token, request)
 
     def _request(
         self,
@@ -139,24 +150,23 @@ class Sessions:
                 "return_token_sealed": context.sealer.seal_text(draft.return_token),
                 "first_sent_at": now,
                 "created_at": now,
-                "attempts": 1,
+                "attempts": draft.attempts,
                 "due_at": now,
                 "lease_token": draft.token,
                 "lease_until": now + context.lease,
             },
         )
 
-    def send(self, draft: Draft, *, replay: bool = False) -> Outcome[OpenedSession]:
-        """Call the provider, with no transaction open, and record what it said. Returns the outcome.
+    def send(self, draft: Draft, *, replay: bool = False) -> Sent:
+        """Call the provider, with no transaction open, and record what it said.
 
         A lost session is followed by a new one at once, a bounded number of times.
         """
-        outcome = self._stable_mint.open_session(draft.request)
-        successor = self._record(draft, outcome, replay=replay)
-        while successor is not None:
-            draft, outcome = successor, self._stable_mint.open_session(successor.request)
-            successor = self._record(draft, outcome, replay=False)
-        return outcome
+        recorded = self._record(draft, self._stable_mint.open_session(draft.request), replay=replay)
+        while isinstance(recorded, Draft):
+            draft = recorded
+            recorded = self._record(draft, self._stable_mint.open_session(draft.request), replay=False)
+        return recorded
 
     def step(self, ident: str, token: str) -> None:
         """The worker's turn: send a claimed session again under its key."""
@@ -168,7 +178,7 @@ class Sessions:
             payment, store, payer = self._parties(unit, session.payment_id)
         return_token = context.sealer.open_text(session.return_token_sealed)
         request = self._request(payment, store, payer, session.website_reference, session.provider_key, return_token)
-        draft = Draft(ident, token, return_token, request)
+        draft = Draft(ident, payment.id, token, return_token, request, session.attempts)
         if payment.cancelled_at is not None or payment.expired_at is not None:
             self._end(draft, "the payment ended before the session opened")
             return
@@ -188,7 +198,7 @@ class Sessions:
                 return None
             self.insert(unit, locked, draft, number=len(sessions) + 1, now=now)
             reckon(unit, context, locked, cause="a fresh session", now=now)
-        return self.send(draft)
+        return self.send(draft).outcome
 
     def _parties(self, unit: Unit, payment_id: str) -> tuple[PaymentRow, StoreRow, Payer | None]:
         payment = payments.payment_by_id(unit, payment_id)
@@ -211,50 +221,57 @@ class Sessions:
         address = self._context.sealer.open_text(email) if isinstance(email, bytes) else ""
         return Payer(str(row["provider_user_id"]), address, json.loads(opened))
 
-    def _record(self, draft: Draft, outcome: Outcome[OpenedSession], *, replay: bool) -> Draft | None:
+    def _record(self, draft: Draft, outcome: Outcome[OpenedSession], *, replay: bool) -> Draft | Sent:
         """Store the outcome; a draft of the next session when this one is lost."""
+        successor: Draft | None = None
         match outcome:
             case Accepted(value=opened) if _usable(draft.request.flow, opened):
                 try:
-                    self._open(draft, opened)
+                    return Sent(outcome, self._open(draft, opened), opened.reference)
                 except Taken:
-                    return self._lose(draft, "the provider's reference already belongs to another session")
-                return None
+                    successor = self._lose(draft, "the provider's reference already belongs to another session")
             case Accepted(value=opened):
-                return self._lose(draft, "; ".join(opened.problems) or "the answer had no session to send a shopper to")
+                why = "; ".join(opened.problems) or "the answer had no session to send a shopper to"
+                successor = self._lose(draft, why)
             case Declined() if replay:
-                return self._lose(draft, f"the replay was refused: {outcome.message}")
+                successor = self._lose(draft, f"the replay was refused: {outcome.message}")
             case Declined():
                 self._decline(draft, outcome)
-                return None
             case Unknown():
-                return self._unknown(draft, outcome)
+                successor = self._unknown(draft, outcome)
+        return successor or Sent(outcome)
 
-    def _open(self, draft: Draft, opened: OpenedSession) -> None:
+    def _open(self, draft: Draft, opened: OpenedSession) -> PaymentRow:
         context = self._context
         now = context.clock()
         with context.database.write() as unit:
-            payment, session = self._locked(unit, draft)
-            release(
-                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts + 1,
-                state=SessionState.OPEN.value, reference=opened.reference, provider_session_id=opened.session_id,
-                url=opened.url, expires_at=opened.expires_at, problem="; ".join(opened.problems) or None,
+            payment = self._locked(unit, draft)
+            self._release(
+                unit, draft, state=SessionState.OPEN, reference=opened.reference,
+                provider_session_id=opened.session_id, url=opened.url, expires_at=opened.expires_at,
+                problem="; ".join(opened.problems) or None,
             )  # fmt: skip
             ends = [moment for moment in (payment.expires_at, opened.expires_at) if moment is not None]
-            if ends:
-                payments.update_payment(unit, payment.id, expires_at=max(ends))
-            reckon(unit, context, self._again(unit, payment), cause=f"session {draft.session_id} opened", now=now)
+            cause = f"session {draft.session_id} opened"
+            payment = reckon(unit, context, payment, cause=cause, now=now, expires_at=max(ends, default=None))
             events.make_unmatched_due(unit, now=now)
+        return payment
+
+    def _release(
+        self, unit: Unit, draft: Draft, *, state: SessionState, due_at: datetime | None = None, **values: Any
+    ) -> None:
+        """Record a session's answer and give its lease back; LostRace when the lease is not ours any more."""
+        release(
+            unit, session_table, draft.session_id, draft.token, due_at=due_at, attempts=draft.attempts + 1,
+            state=state.value, **values,
+        )  # fmt: skip
 
     def _decline(self, draft: Draft, outcome: Declined) -> None:
         context = self._context
         now = context.clock()
         with context.database.write() as unit:
-            payment, session = self._locked(unit, draft)
-            release(
-                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts + 1,
-                state=SessionState.DECLINED.value, problem=f"{outcome.status}: {outcome.message}",
-            )  # fmt: skip
+            payment = self._locked(unit, draft)
+            self._release(unit, draft, state=SessionState.DECLINED, problem=f"{outcome.status}: {outcome.message}")
             reckon(unit, context, payment, cause=f"session {draft.session_id} declined", now=now)
             if outcome.status in (401, 403):
                 reopen_case(
@@ -266,15 +283,15 @@ class Sessions:
         context = self._context
         now = context.clock()
         with context.database.write() as unit:
-            _, session = self._locked(unit, draft)
+            self._locked(unit, draft)
+            session = payments.session_by_id(unit, draft.session_id)
+            if session is None:
+                raise NotFound("session", draft.session_id)
             first = session.first_sent_at or session.created_at
             if now - first <= context.scaled(SESSION_RETRY_WINDOW):
                 asked = timedelta(seconds=outcome.retry_after_s or 0)
-                wait = max(asked, context.scaled(backoff(session.attempts, jitter=context.jitter())))
-                release(
-                    unit, session_table, draft.session_id, draft.token, due_at=now + wait,
-                    attempts=session.attempts + 1, problem=outcome.reason,
-                )  # fmt: skip
+                wait = max(asked, context.scaled(backoff(draft.attempts, jitter=context.jitter())))
+                self._release(unit, draft, state=SessionState.SENDING, due_at=now + wait, problem=outcome.reason)
                 return None
         return self._lose(draft, f"unknown for too long: {outcome.reason}")
 
@@ -282,18 +299,12 @@ class Sessions:
         """Mark the session lost and, in the same commit, store its successor (or a case when there were too many)."""
         context = self._context
         with context.database.read() as unit:
-            session = payments.session_by_id(unit, draft.session_id)
-            if session is None:
-                raise NotFound("session", draft.session_id)
-            payment, store, payer = self._parties(unit, session.payment_id)
+            payment, store, payer = self._parties(unit, draft.payment_id)
         successor = self.draft(payment, store, payer)
         now = context.clock()
         with context.database.write() as unit:
-            locked, session = self._locked(unit, draft)
-            release(
-                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts + 1,
-                state=SessionState.LOST.value, problem=why,
-            )  # fmt: skip
+            locked = self._locked(unit, draft)
+            self._release(unit, draft, state=SessionState.LOST, problem=why)
             number = len(payments.sessions_of(unit, locked.id)) + 1
             if number > AUTOMATIC_MAX:
                 open_case(
@@ -310,25 +321,16 @@ class Sessions:
         context = self._context
         now = context.clock()
         with context.database.write() as unit:
-            payment, session = self._locked(unit, draft)
-            release(
-                unit, session_table, draft.session_id, draft.token, due_at=None, attempts=session.attempts,
-                state=SessionState.LOST.value, problem=why,
-            )  # fmt: skip
+            payment = self._locked(unit, draft)
+            self._release(unit, draft, state=SessionState.LOST, problem=why)
             reckon(unit, context, payment, cause=why, now=now)
 
-    def _locked(self, unit: Unit, draft: Draft) -> tuple[PaymentRow, SessionRow]:
-        """The payment, locked, and the session: in that order, as everywhere."""
-        session = payments.session_by_id(unit, draft.session_id)
-        if session is None:
-            raise NotFound("session", draft.session_id)
-        payment = payments.payment_by_id(unit, session.payment_id, lock=True)
+    def _locked(self, unit: Unit, draft: Draft) -> PaymentRow:
+        """The payment, locked: before its session is touched, as everywhere."""
+        payment = payments.payment_by_id(unit, draft.payment_id, lock=True)
         if payment is None:
-            raise NotFound("payment", session.payment_id)
-        return payment, session
-
-    def _again(self, unit: Unit, payment: PaymentRow) -> PaymentRow:
-        return payments.payment_by_id(unit, payment.id) or payment
+            raise NotFound("payment", draft.payment_id)
+        return payment
 
     def take(self, session_id: str, token: str) -> bool:
         """Lease a session that is still being opened, for a shopper who is waiting for it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -21,7 +21,7 @@ from checkout.events import Events
 from checkout.store.engine import Taken
 from checkout.store.listening import listen
 from checkout.store.tables import event, notification, payment, payout, session
-from checkout.store.work import Queue, anything_due, claim, give_back
+from checkout.store.work import Queue, claim, give_back, next_due
 
 log = structlog.get_logger("checkout.worker")
 
@@ -29,6 +29,7 @@ log = structlog.get_logger("checkout.worker")
 IDLE: Final = timedelta(milliseconds=200)
 #: The same where the database says when work is due.
 IDLE_LISTENING: Final = timedelta(seconds=1)
+SHORTEST: Final = timedelta(milliseconds=5)
 #: After the database was away.
 AWAY: Final = timedelta(seconds=2)
 #: After a step failed by our own fault: the row is claimable again after this.
@@ -108,18 +109,27 @@ class Worker:
             heard = self._rung
             try:
                 busy = self._work_off(line)
+                if not busy:
+                    self._rest(heard, self._until_due(line, idle))
             except StoreUnavailable:
                 log.warning("the database is away", worker=self._name, line=line.name)
                 self._stop.wait(AWAY.total_seconds())
-                continue
-            if not busy:
-                self._rest(heard, idle)
 
-    def _rest(self, heard: int, idle: timedelta) -> None:
+    def _until_due(self, line: Line, idle: timedelta) -> timedelta:
+        """How long there is nothing to do, as far as is known: at most ``idle``."""
+        due_at = self._next_due(line)
+        return idle if due_at is None else max(SHORTEST, min(idle, due_at - self._context.clock()))
+
+    def _next_due(self, line: Line) -> datetime | None:
+        context = self._context
+        with context.database.read() as unit:
+            return next_due(unit, line.table, now=context.clock())
+
+    def _rest(self, heard: int, wait: timedelta) -> None:
         """Sleep until rung, unless that happened since ``heard`` was read."""
         with self._bell:
             if self._rung == heard:
-                self._bell.wait(idle.total_seconds())
+                self._bell.wait(wait.total_seconds())
 
     def turn(self) -> int:
         """Claim and do some of every kind of work; how many steps were taken. Every kind gets its turn."""
@@ -128,9 +138,9 @@ class Worker:
     def _work_off(self, line: Line) -> int:
         context = self._context
         token = sealing.token()
-        with context.database.read() as unit:
-            if not anything_due(unit, line.table, now=context.clock()):
-                return 0
+        due_at = self._next_due(line)
+        if due_at is None or due_at > context.clock():
+            return 0
         with context.database.write() as unit:
             ids = claim(unit, line.table, now=context.clock(), lease=context.lease, token=token, limit=line.batch)
         for ident in ids:

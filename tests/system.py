@@ -277,7 +277,12 @@ class System:
 
 
 def make_system(
-    database_url: str, *, stables: httpx.BaseTransport | None = None, clock: Clock | None = None, **changes: str
+    database_url: str,
+    *,
+    stables: httpx.BaseTransport | None = None,
+    clock: Clock | None = None,
+    real_network: bool = False,
+    **changes: str,
 ) -> System:
     """Build, migrate, and make one store with its notification endpoint."""
     clock = clock or Clock()
@@ -285,8 +290,8 @@ def make_system(
     services = build(
         Settings.from_env(environment(database_url, **changes)),
         clock=clock,
-        stable_mint_transport=httpx.MockTransport(mint),
-        stables_transport=stables or httpx.MockTransport(lambda request: httpx.Response(503)),
+        stable_mint_transport=None if real_network else httpx.MockTransport(mint),
+        stables_transport=None if real_network else stables or httpx.MockTransport(lambda request: httpx.Response(503)),
         storefront_transport=httpx.MockTransport(shop),
     )
     migrate(services.context.database, installation_id="ins_test", now=clock())

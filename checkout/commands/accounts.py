@@ -21,7 +21,9 @@ def accounts() -> None:
 
 @accounts.command()
 @click.argument("store")
-@click.option("--file", "file", type=click.File(encoding="utf-8"), required=True, help="The account as JSON; - is stdin.")
+@click.option(
+    "--file", "file", type=click.File(encoding="utf-8"), required=True, help="The account as JSON; - is stdin."
+)
 @who_option
 @json_option
 def add(store: str, file: TextIO, claimed: str | None, as_json: bool) -> None:
@@ -77,5 +79,7 @@ def list_(store: str, as_json: bool) -> None:
         for one in found
     ]  # fmt: skip
     answer(
-        as_json, found, table(HEADS, rows, empty="No payout account; add one with `checkout accounts add STORE --file FILE`.")
+        as_json,
+        found,
+        table(HEADS, rows, empty="No payout account; add one with `checkout accounts add STORE --file FILE`."),
     )

@@ -34,7 +34,9 @@ def list_(state: str | None, limit: int, as_json: bool) -> None:
     """Deliveries, newest first."""
     with opened() as services, services.context.database.read() as unit:
         found = rows.list_events(unit, state=state, limit=limit)
-    lines = [(one.id, one.provider, one.event_type, one.state, one.reference, one.received_at, one.note) for one in found]
+    lines = [
+        (one.id, one.provider, one.event_type, one.state, one.reference, one.received_at, one.note) for one in found
+    ]
     heads = ("id", "from", "type", "state", "reference", "received", "note")
     answer(as_json, [_shown(one) for one in found], table(heads, lines, empty="No delivery."))
 

@@ -53,7 +53,9 @@ def init(as_json: bool) -> None:
         raise NotPossible("init is for the sandbox; write live settings yourself and run `checkout migrate`")
     for path in (DOTENV, SIGNING_FILE):
         if path.exists() or path.is_symlink():
-            raise NotPossible(f"there is {path} already, and init never overwrites; use another directory, or move it away")
+            raise NotPossible(
+                f"there is {path} already, and init never overwrites; use another directory, or move it away"
+            )
     written, signing_pem = _fresh(given)
     settings = Settings.from_env({**written, **given})  # refuses what the environment says before anything is made
     _migrate(settings)
@@ -145,9 +147,9 @@ def _migrate(settings: Settings) -> bool:
     """Create or upgrade the database; whether there was anything to do."""
     database = Database(settings.database_url)
     try:
-        if is_current(database):
-            return False
+        changed = not is_current(database)
+        # also when it is current: a run that was cut short may have left the installation without a name
         migrate_schema(database, installation_id=maker(system_clock)("ins"), now=system_clock())
     finally:
         database.close()
-    return True
+    return changed

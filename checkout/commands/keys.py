@@ -104,7 +104,9 @@ def key_checks(environ: Mapping[str, str]) -> list[dict[str, Any]]:
         note("sides", not mixed_up, "the webhook key is your own: Stable Mint signs with theirs, ask them for its public half"
              if mixed_up else "your key and theirs are different keys")  # fmt: skip
         if partner.fingerprint in EXAMPLE_KEYS or not EXAMPLE_KEYS.isdisjoint(webhooks.fingerprints()):
-            note("example keys", environ.get("CHECKOUT_MODE") != "live", "an example key, which everybody has, is in use")
+            note(
+                "example keys", environ.get("CHECKOUT_MODE") != "live", "an example key, which everybody has, is in use"
+            )
     if webhooks is not None and SIGNING_FILE.exists():
         found.append(_simulator_check(webhooks))
     return found

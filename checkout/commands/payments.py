@@ -62,7 +62,13 @@ def show(id: str, as_json: bool) -> None:
         line = services.report.trace(row.id)["payments"][0]
     document = {**_shown(row), "checkout_url": checkout_url, "metadata": json.loads(row.metadata), **line}
     deposits = [
-        (one["id"], one["reference"], one["stage"] or "failed", text(one["amount"]), "counted" if one["counted"] else "")
+        (
+            one["id"],
+            one["reference"],
+            one["stage"] or "failed",
+            text(one["amount"]),
+            "counted" if one["counted"] else "",
+        )
         for one in line["deposits"]
     ]
     news = [(moment(one["at"]), one["from"], one["to"], one["cause"]) for one in line["moves"]]

@@ -125,7 +125,11 @@ def simulate_deposit(id: str, claimed: str | None, as_json: bool) -> None:
     """Sandbox only, after reveal: ask Stables' sandbox to act as if the funds had come."""
     with opened() as services:
         said = services.payouts.simulate_deposit(id, who=proven(services, claimed))
-    answer(as_json, {"id": id, "result": said}, f"{said[:1].upper()}{said[1:]}. Follow it with `checkout payouts show {id}`.")
+    answer(
+        as_json,
+        {"id": id, "result": said},
+        f"{said[:1].upper()}{said[1:]}. Follow it with `checkout payouts show {id}`.",
+    )
 
 
 @payouts.command()
@@ -163,7 +167,8 @@ def list_(store: str | None, limit: int, as_json: bool) -> None:
         for one in found
     ]  # fmt: skip
     lines = [
-        (one.id, one.state, f"{one.amount.plain()} {one.asset}", one.created_at, one.created_by, one.note) for one in found
+        (one.id, one.state, f"{one.amount.plain()} {one.asset}", one.created_at, one.created_by, one.note)
+        for one in found
     ]
     heads = ("id", "state", "amount", "created", "by", "note")
     answer(as_json, document, table(heads, lines, empty="No payout; `checkout payouts propose STORE` makes one."))

@@ -61,7 +61,9 @@ def _payout(one: Mapping[str, Any]) -> str:
     if transfer is not None:
         funding = transfer["funding"]
         sent = "" if funding is None else f", funded ({funding['kind']}) by {funding['by']}"
-        lines.append(f"  transfer {transfer['id']}  {transfer['status']}, revealed by {transfer['revealed_by'] or 'nobody'}{sent}")
+        lines.append(
+            f"  transfer {transfer['id']}  {transfer['status']}, revealed by {transfer['revealed_by'] or 'nobody'}{sent}"
+        )
     lines += [f"  {line}" for line in _postings(one["postings"])]
     lines += [f"  act  {moment(act['at'])}  {act['action']} by {act['who']}" for act in one["acts"]]
     return "\n".join([*lines, *_cases(one["cases"])])
@@ -72,7 +74,9 @@ def _money(one: Mapping[str, Any]) -> str:
 
 
 def _moves(moves: list[dict[str, Any]]) -> list[str]:
-    return [f"  {moment(one['at'])}  {one['from'] or '·'} → {one['to']}  ({one['cause']}, {one['who']})" for one in moves]
+    return [
+        f"  {moment(one['at'])}  {one['from'] or '·'} → {one['to']}  ({one['cause']}, {one['who']})" for one in moves
+    ]
 
 
 def _postings(postings: list[dict[str, Any]]) -> list[str]:
@@ -80,7 +84,9 @@ def _postings(postings: list[dict[str, Any]]) -> list[str]:
 
 
 def _cases(cases: list[dict[str, Any]]) -> list[str]:
-    return [f"  case {one['id']}  {one['kind']}, {'open' if one['open'] else 'closed'}: {one['detail']}" for one in cases]
+    return [
+        f"  case {one['id']}  {one['kind']}, {'open' if one['open'] else 'closed'}: {one['detail']}" for one in cases
+    ]
 
 
 @click.group()
@@ -96,7 +102,11 @@ def balance(ctx: click.Context, as_json: bool) -> None:
     with opened() as services:
         found = services.report.balance()
     rows = [(one["account"], one["asset"], one["balance"]) for one in found["accounts"]]
-    verdict = "The ledger balances." if found["balanced"] else "THE LEDGER DOES NOT BALANCE:\n  " + "\n  ".join(found["problems"])
+    verdict = (
+        "The ledger balances."
+        if found["balanced"]
+        else "THE LEDGER DOES NOT BALANCE:\n  " + "\n  ".join(found["problems"])
+    )
     answer(as_json, found, table(("account", "asset", "balance"), rows, empty="Nothing is posted yet."), verdict)
     if not found["balanced"]:
         ctx.exit(1)

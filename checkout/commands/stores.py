@@ -47,7 +47,9 @@ def create(name: str, origins: tuple[str, ...], claimed: str | None, as_json: bo
 @click.option("--exit-url", metavar="URL")
 @click.option("--error-url", metavar="URL")
 @click.option("--support-url", metavar="URL")
-@click.option("--destination-address", metavar="ADDRESS", help="Where Stable Mint delivers (sent on /session/hosted only).")
+@click.option(
+    "--destination-address", metavar="ADDRESS", help="Where Stable Mint delivers (sent on /session/hosted only)."
+)
 @who_option
 @json_option
 def set_(store: str, claimed: str | None, as_json: bool, **changes: str | None) -> None:
@@ -59,7 +61,11 @@ def set_(store: str, claimed: str | None, as_json: bool, **changes: str | None) 
         secret = services.stores.set(store, chosen, who=proven(services, claimed))
         found = services.stores.find(store)
         document = _shown(services, found)
-    said = None if secret is None else f"Verify notifications with it (Standard Webhooks). {ONCE} An earlier one signs for 24 h."
+    said = (
+        None
+        if secret is None
+        else f"Verify notifications with it (Standard Webhooks). {ONCE} An earlier one signs for 24 h."
+    )
     answer(
         as_json,
         {**document, **({} if secret is None else {"notification_secret": secret})},
@@ -162,7 +168,11 @@ def show(store: str, as_json: bool) -> None:
         as_json,
         found,
         facts([*plain, ("origins", ", ".join(found["origins"]))]),
-        table(("currency", "becomes", "evidence", "gross"), lines, empty="No settlement rule; `checkout stores rule` makes one."),
+        table(
+            ("currency", "becomes", "evidence", "gross"),
+            lines,
+            empty="No settlement rule; `checkout stores rule` makes one.",
+        ),
     )
 
 

@@ -18,7 +18,9 @@ def treasury() -> None:
 @click.option("--asset", required=True, metavar="A", help="USDC or USDT.")
 @click.option("--network", required=True, metavar="N", help="For example polygon.")
 @click.option("--amount", required=True, metavar="X", help="Exactly what arrived, in the asset.")
-@click.option("--fee", default="0", show_default=True, metavar="F", help="What Stable Mint kept, in the deposits' currency.")
+@click.option(
+    "--fee", default="0", show_default=True, metavar="F", help="What Stable Mint kept, in the deposits' currency."
+)
 @click.option("--deposit", "deposits", multiple=True, required=True, metavar="ID", help="Id or reference; repeat it.")
 @click.option("--evidence", required=True, metavar="TEXT", help="Where it was seen: an advice, a transaction hash.")
 @who_option

@@ -10,9 +10,10 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Select, Table, Update, bindparam, create_engine, event, select, update
 from sqlalchemy.engine import URL, CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError
 from sqlalchemy.sql import Executable
@@ -47,6 +48,22 @@ class Unit:
         except IntegrityError as error:
             raise Taken(_constraint(error)) from error
         return result
+
+
+@cache
+def by_id(table: Table, *, lock: bool = False) -> Select[Any]:
+    """The row whose id is the parameter ``row``.
+
+    Statements of the hot paths are built once and given parameters: building one anew costs several times its execution.
+    """
+    query = select(table).where(table.c.id == bindparam("row"))
+    return query.with_for_update() if lock else query
+
+
+@cache
+def change_by_id(table: Table) -> Update:
+    """A change of the row whose id is the parameter ``row``; every other parameter is a column's new value."""
+    return update(table).where(table.c.id == bindparam("row"))
 
 
 def _constraint(error: IntegrityError) -> str:
@@ -103,7 +120,7 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, TimeoutError) as error:
+    except (OperationalError, TimeoutError, sqlite3.OperationalError) as error:
         raise StoreUnavailable("the database is busy or cannot be reached") from error
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -149,6 +166,8 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("immediate") else "BEGIN")
+        # straight to the driver: it happens once per transaction and has no result that SQLAlchemy need wrap
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("BEGIN IMMEDIATE" if connection.info.get("immediate") else "BEGIN")
 
     return engine

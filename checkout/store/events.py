@@ -6,25 +6,28 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from checkout.store.engine import Unit
+from checkout.store.engine import Unit, by_id, change_by_id
 from checkout.store.records import EventRow, record
 from checkout.store.tables import event
+
+_BY_DEDUP = select(event).where(event.c.provider == bindparam("sender"), event.c.dedup_key == bindparam("key"))
+_UNMATCHED = update(event).where(event.c.state == "unmatched")
 
 
 def insert_event(unit: Unit, values: Mapping[str, Any]) -> None:
     """Add a delivery; :class:`Taken` when it is known already."""
-    unit.execute(insert(event).values(**values))
+    unit.execute(insert(event), dict(values))
 
 
 def event_by_dedup(unit: Unit, provider: str, dedup_key: str) -> EventRow | None:
-    row = unit.execute(select(event).where(event.c.provider == provider, event.c.dedup_key == dedup_key)).first()
+    row = unit.execute(_BY_DEDUP, {"sender": provider, "key": dedup_key}).first()
     return None if row is None else record(EventRow, row)
 
 
 def event_by_id(unit: Unit, ident: str) -> EventRow | None:
-    row = unit.execute(select(event).where(event.c.id == ident)).first()
+    row = unit.execute(by_id(event), {"row": ident}).first()
     return None if row is None else record(EventRow, row)
 
 
@@ -42,12 +45,12 @@ def list_events(unit: Unit, *, state: str | None, limit: int) -> list[EventRow]:
 
 
 def update_event(unit: Unit, ident: str, **values: Any) -> None:
-    unit.execute(update(event).where(event.c.id == ident).values(**values))
+    unit.execute(change_by_id(event), {"row": ident, **values})
 
 
 def make_unmatched_due(unit: Unit, *, now: datetime) -> None:
     """Look again at what matched nothing, because a session has gained an identifier."""
-    unit.execute(update(event).where(event.c.state == "unmatched").values(due_at=now))
+    unit.execute(_UNMATCHED, {"due_at": now})
 
 
 def count_since(unit: Unit, state: str, since: datetime) -> int:

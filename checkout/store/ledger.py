@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, insert, or_, select
+from sqlalchemy import bindparam, case, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from checkout.rules.ledger import Account, Book, Posting
-from checkout.store.engine import Unit
+from checkout.store.engine import Unit, by_id
 from checkout.store.tables import account, posting
+
+_PLACED = select(posting.c.debit, posting.c.credit, posting.c.amount_minor).where(
+    posting.c.cause == bindparam("deposit"), posting.c.asset == bindparam("currency")
+)
 
 
 def post(unit: Unit, postings: Iterable[Posting], *, at: datetime) -> None:
@@ -22,20 +26,16 @@ def post(unit: Unit, postings: Iterable[Posting], *, at: datetime) -> None:
         _open(unit, one)
     for row in rows:
         unit.execute(
-            insert(posting).values(
-                key=row.key,
-                debit=row.debit.id,
-                credit=row.credit.id,
-                asset=row.debit.asset,
-                amount_minor=row.minor,
-                cause=row.cause,
-                at=at,
-            )
-        )
+            insert(posting),
+            {
+                "key": row.key, "debit": row.debit.id, "credit": row.credit.id, "asset": row.debit.asset,
+                "amount_minor": row.minor, "cause": row.cause, "at": at,
+            },
+        )  # fmt: skip
 
 
 def _open(unit: Unit, one: Account) -> None:
-    there = unit.execute(select(account.c.id).where(account.c.id == one.id)).first()
+    there = unit.execute(by_id(account), {"row": one.id}).first()
     if there is not None:
         return
     values = {"id": one.id, "store_id": one.store_id, "book": one.book.value, "asset": one.asset}
@@ -90,11 +90,7 @@ def books_in(unit: Unit, store_id: str, asset: str) -> dict[Book, int]:
 
 def placed(unit: Unit, deposit_id: str, currency: str) -> tuple[dict[Book, int], int]:
     """Where the postings caused by a deposit have put its money, per book, and how many postings there are."""
-    rows = unit.execute(
-        select(posting.c.debit, posting.c.credit, posting.c.amount_minor).where(
-            posting.c.cause == deposit_id, posting.c.asset == currency
-        )
-    ).all()
+    rows = unit.execute(_PLACED, {"deposit": deposit_id, "currency": currency}).all()
     places: dict[Book, int] = {}
     for row in rows:
         for side, sign in ((row.debit, 1), (row.credit, -1)):

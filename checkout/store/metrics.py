@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Column, Table, and_, func, literal, or_, select
+from sqlalchemy import Column, Table, func, literal, or_, select
 
 from checkout.store.engine import Unit
 from checkout.store.tables import case, event, notification, payment, payout, refund, session
@@ -27,6 +27,8 @@ QUEUES: Final[Mapping[str, Table]] = MappingProxyType(
         "notification": notification,
     }
 )
+
+_COUNT: Final = func.count().label("many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +75,30 @@ def figures(unit: Unit, *, now: datetime) -> Figures:
 
 
 def _counts(unit: Unit, column: Column[Any]) -> dict[str, int]:
-    rows = unit.execute(select(column, func.count()).group_by(column))
-    return {str(row[0]): int(row[1]) for row in rows}
+    rows = unit.execute(select(column.label("value"), _COUNT).group_by(column))
+    return {str(row.value): int(row.many) for row in rows}
 
 
 def _events(unit: Unit) -> dict[tuple[str, str], Waiting]:
-    rows = unit.execute(
-        select(event.c.provider, event.c.state, func.count(), func.min(event.c.received_at)).group_by(
-            event.c.provider, event.c.state
-        )
-    )
-    return {(row[0], row[1]): Waiting(int(row[2]), row[3]) for row in rows}
+    kinds = (event.c.provider, event.c.state)
+    rows = unit.execute(select(*kinds, _COUNT, func.min(event.c.received_at).label("since")).group_by(*kinds))
+    return {(row.provider, row.state): Waiting(int(row.many), row.since) for row in rows}
 
 
 def _cases(unit: Unit) -> dict[str, Waiting]:
     rows = unit.execute(
-        select(case.c.kind, func.count(), func.min(case.c.opened_at))
+        select(case.c.kind, _COUNT, func.min(case.c.opened_at).label("since"))
         .where(case.c.closed_at.is_(None))
         .group_by(case.c.kind)
     )
-    return {row[0]: Waiting(int(row[1]), row[2]) for row in rows}
+    return {row.kind: Waiting(int(row.many), row.since) for row in rows}
 
 
 def _due(unit: Unit, table: Table, now: datetime) -> Waiting:
     free = or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
-    row = unit.execute(
-        select(func.count(), func.min(table.c.due_at)).select_from(table).where(and_(table.c.due_at <= now, free))
-    ).one()
-    return Waiting(int(row[0]), row[1])
+    query = select(_COUNT, func.min(table.c.due_at).label("since")).where(table.c.due_at <= now, free)
+    row = unit.execute(query.select_from(table)).one()
+    return Waiting(int(row.many), row.since)
 
 
 def _leased(unit: Unit, table: Table, now: datetime) -> int:

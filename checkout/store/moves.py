@@ -28,10 +28,12 @@ def record_move(
 ) -> None:
     """Append one move. A second move at the same position is :class:`Taken`: somebody else was faster."""
     unit.execute(
-        insert(move).values(
-            subject=subject, position=position, before=before, after=after, cause=cause[:500], who=who, at=at
-        )
-    )
+        insert(move),
+        {
+            "subject": subject, "position": position, "before": before, "after": after, "cause": cause[:500],
+            "who": who, "at": at,
+        },
+    )  # fmt: skip
 
 
 def moves_of(unit: Unit, subject: str) -> list[dict[str, Any]]:

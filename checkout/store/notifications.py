@@ -7,17 +7,17 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from checkout.store.engine import Unit
+from checkout.store.engine import Unit, by_id
 from checkout.store.records import NotificationRow, record
 from checkout.store.tables import notification
 
 
 def insert_notification(unit: Unit, values: Mapping[str, Any]) -> None:
-    unit.execute(insert(notification).values(**values))
+    unit.execute(insert(notification), dict(values))
 
 
 def notification_by_id(unit: Unit, ident: str) -> NotificationRow | None:
-    row = unit.execute(select(notification).where(notification.c.id == ident)).first()
+    row = unit.execute(by_id(notification), {"row": ident}).first()
     return None if row is None else record(NotificationRow, row)
 
 

@@ -5,31 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, bindparam, insert, or_, select
 
-from checkout.store.engine import Unit
+from checkout.store.engine import Unit, by_id, change_by_id
 from checkout.store.records import DepositRow, PaymentRow, SessionRow, record
 from checkout.store.tables import deposit, payment, session
 
 
 def insert_payment(unit: Unit, values: Mapping[str, Any]) -> None:
     """Add a payment; :class:`Taken` when the store's Idempotency-Key has one already."""
-    unit.execute(insert(payment).values(**values))
+    unit.execute(insert(payment), dict(values))
+
+
+_BY_KEY = select(payment).where(payment.c.store_id == bindparam("store"), payment.c.idempotency_key == bindparam("key"))
+_SESSIONS_OF = select(session).where(session.c.payment_id == bindparam("payment")).order_by(session.c.number)
+_DEPOSITS_OF = (
+    select(deposit).where(deposit.c.payment_id == bindparam("payment")).order_by(deposit.c.created_at, deposit.c.id)
+)
+_DEPOSIT_BY_REFERENCE = select(deposit).where(deposit.c.reference == bindparam("reference"))
 
 
 def payment_by_key(unit: Unit, store_id: str, idempotency_key: str) -> PaymentRow | None:
-    row = unit.execute(
-        select(payment).where(payment.c.store_id == store_id, payment.c.idempotency_key == idempotency_key)
-    ).first()
+    row = unit.execute(_BY_KEY, {"store": store_id, "key": idempotency_key}).first()
     return None if row is None else record(PaymentRow, row)
 
 
 def payment_by_id(unit: Unit, ident: str, *, lock: bool = False) -> PaymentRow | None:
     """A payment; with ``lock`` its row stays ours until the transaction ends (the lock of everything about it)."""
-    query = select(payment).where(payment.c.id == ident)
-    if lock and not unit.is_sqlite:
-        query = query.with_for_update()
-    row = unit.execute(query).first()
+    row = unit.execute(by_id(payment, lock=lock and not unit.is_sqlite), {"row": ident}).first()
     return None if row is None else record(PaymentRow, row)
 
 
@@ -54,20 +57,20 @@ def page_of_payments(
 
 
 def update_payment(unit: Unit, ident: str, **values: Any) -> None:
-    unit.execute(update(payment).where(payment.c.id == ident).values(**values))
+    unit.execute(change_by_id(payment), {"row": ident, **values})
 
 
 def insert_session(unit: Unit, values: Mapping[str, Any]) -> None:
-    unit.execute(insert(session).values(**values))
+    unit.execute(insert(session), dict(values))
 
 
 def update_session(unit: Unit, ident: str, **values: Any) -> None:
     """:class:`Taken` when a reference or session id already belongs to another session."""
-    unit.execute(update(session).where(session.c.id == ident).values(**values))
+    unit.execute(change_by_id(session), {"row": ident, **values})
 
 
 def session_by_id(unit: Unit, ident: str) -> SessionRow | None:
-    row = unit.execute(select(session).where(session.c.id == ident)).first()
+    row = unit.execute(by_id(session), {"row": ident}).first()
     return None if row is None else record(SessionRow, row)
 
 
@@ -77,8 +80,7 @@ def session_by_return_token(unit: Unit, token_hash: str) -> SessionRow | None:
 
 
 def sessions_of(unit: Unit, payment_id: str) -> list[SessionRow]:
-    rows = unit.execute(select(session).where(session.c.payment_id == payment_id).order_by(session.c.number))
-    return [record(SessionRow, row) for row in rows]
+    return [record(SessionRow, row) for row in unit.execute(_SESSIONS_OF, {"payment": payment_id})]
 
 
 def sessions_named(
@@ -98,26 +100,23 @@ def sessions_named(
 
 
 def deposit_by_reference(unit: Unit, reference: str) -> DepositRow | None:
-    row = unit.execute(select(deposit).where(deposit.c.reference == reference)).first()
+    row = unit.execute(_DEPOSIT_BY_REFERENCE, {"reference": reference}).first()
     return None if row is None else record(DepositRow, row)
 
 
 def deposit_by_id(unit: Unit, ident: str) -> DepositRow | None:
-    row = unit.execute(select(deposit).where(deposit.c.id == ident)).first()
+    row = unit.execute(by_id(deposit), {"row": ident}).first()
     return None if row is None else record(DepositRow, row)
 
 
 def deposits_of(unit: Unit, payment_id: str) -> list[DepositRow]:
-    rows = unit.execute(
-        select(deposit).where(deposit.c.payment_id == payment_id).order_by(deposit.c.created_at, deposit.c.id)
-    )
-    return [record(DepositRow, row) for row in rows]
+    return [record(DepositRow, row) for row in unit.execute(_DEPOSITS_OF, {"payment": payment_id})]
 
 
 def insert_deposit(unit: Unit, values: Mapping[str, Any]) -> None:
     """Add a deposit; :class:`Taken` when its reference is known already."""
-    unit.execute(insert(deposit).values(**values))
+    unit.execute(insert(deposit), dict(values))
 
 
 def update_deposit(unit: Unit, ident: str, **values: Any) -> None:
-    unit.execute(update(deposit).where(deposit.c.id == ident).values(**values))
+    unit.execute(change_by_id(deposit), {"row": ident, **values})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from checkout.store.engine import Unit
 from checkout.store.records import StoreRow, record
@@ -21,6 +21,13 @@ from checkout.store.tables import (
     store_key,
 )
 
+_FIND = select(store).where(or_(store.c.id == bindparam("wanted"), store.c.name == bindparam("wanted")))
+_BY_KEY_HASH = (
+    select(store)
+    .join(store_key, store_key.c.store_id == store.c.id)
+    .where(store_key.c.key_hash == bindparam("hash"), store_key.c.revoked_at.is_(None))
+)
+
 
 def insert_store(unit: Unit, values: Mapping[str, Any]) -> None:
     """Add a store; :class:`Taken` when its name is in use."""
@@ -32,7 +39,7 @@ def update_store(unit: Unit, ident: str, **values: Any) -> None:
 
 
 def find_store(unit: Unit, ident_or_name: str) -> StoreRow | None:
-    row = unit.execute(select(store).where(or_(store.c.id == ident_or_name, store.c.name == ident_or_name))).first()
+    row = unit.execute(_FIND, {"wanted": ident_or_name}).first()
     return None if row is None else record(StoreRow, row)
 
 
@@ -46,11 +53,7 @@ def insert_key(unit: Unit, values: Mapping[str, Any]) -> None:
 
 def store_by_key_hash(unit: Unit, key_hash: str) -> StoreRow | None:
     """The store of a key that is not revoked."""
-    row = unit.execute(
-        select(store)
-        .join(store_key, store_key.c.store_id == store.c.id)
-        .where(store_key.c.key_hash == key_hash, store_key.c.revoked_at.is_(None))
-    ).first()
+    row = unit.execute(_BY_KEY_HASH, {"hash": key_hash}).first()
     return None if row is None else record(StoreRow, row)
 
 

@@ -7,12 +7,27 @@ lease has passed to somebody else nothing matches, and the whole transaction is 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, or_, select, update
+from sqlalchemy import Select, Table, Update, bindparam, or_, select, update
 
 from checkout.errors import LostRace
 from checkout.store.engine import Unit
+
+
+@cache
+def _held(table: Table) -> Update:
+    """A change of one row under its lease, built once per table."""
+    return update(table).where(table.c.id == bindparam("row"), table.c.lease_token == bindparam("held"))
+
+
+@cache
+def _due(table: Table) -> Select[Any]:
+    """Rows that may be claimed, built once per table."""
+    return select(table.c.id).where(
+        table.c.due_at <= bindparam("now"), or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now"))
+    )
 
 
 def claim(
@@ -22,17 +37,12 @@ def claim(
 
     PostgreSQL skips rows another worker is looking at; on SQLite the transaction is the only writer.
     """
-    due = (
-        select(table.c.id)
-        .where(table.c.due_at <= now, or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
-        .order_by(table.c.due_at, table.c.id)
-        .limit(limit)
-    )
+    due = _due(table).order_by(table.c.due_at, table.c.id).limit(limit)
     if kinds is not None:
         due = due.where(kinds)
     if not unit.is_sqlite:
         due = due.with_for_update(skip_locked=True)
-    ids = [row.id for row in unit.execute(due)]
+    ids = [row.id for row in unit.execute(due, {"now": now})]
     if ids:
         unit.execute(update(table).where(table.c.id.in_(ids)).values(lease_token=token, lease_until=now + lease))
     return ids
@@ -70,32 +80,27 @@ def release(
 
     Raises :class:`LostRace` when the lease is no longer ours; the caller's transaction must then be discarded whole.
     """
-    released = unit.execute(
-        update(table)
-        .where(table.c.id == ident, table.c.lease_token == token)
-        .values(lease_token=None, lease_until=None, due_at=due_at, attempts=attempts, **values)
-    )
+    given = {"lease_token": None, "lease_until": None, "due_at": due_at, "attempts": attempts, **values}
+    released = unit.execute(_held(table), {"row": ident, "held": token, **given})
     if released.rowcount != 1:
         raise LostRace(f"the lease on {ident} was lost")
 
 
-def anything_due(unit: Unit, table: Table, *, now: datetime) -> bool:
-    """Whether a claim would find anything: a read, so that idle workers do not queue for the writer."""
+def next_due(unit: Unit, table: Table, *, now: datetime) -> datetime | None:
+    """When the next row that nobody alive holds is due: a read, so that idle workers do not queue for the writer."""
     row = unit.execute(
-        select(table.c.id)
-        .where(table.c.due_at <= now, or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
+        select(table.c.due_at)
+        .where(table.c.due_at.is_not(None), or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
+        .order_by(table.c.due_at)
         .limit(1)
     ).first()
-    return row is not None
+    return None if row is None else row.due_at
 
 
 def give_back(unit: Unit, table: Table, ident: str, token: str, *, due_at: datetime) -> None:
     """Return a lease without having done anything; quiet when it is not ours any more."""
-    unit.execute(
-        update(table)
-        .where(table.c.id == ident, table.c.lease_token == token)
-        .values(lease_token=None, lease_until=None, due_at=due_at)
-    )
+    given = {"lease_token": None, "lease_until": None, "due_at": due_at}
+    unit.execute(_held(table), {"row": ident, "held": token, **given})
 
 
 def wake(unit: Unit, table: Table, ident: str, *, now: datetime) -> None:

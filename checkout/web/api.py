@@ -22,9 +22,11 @@ from checkout.web.operations import blueprint, operation
 from checkout.web.reading import read_nothing
 from checkout.web.schemas import KEY_MAX, PAYMENT_ID, NewPaymentSchema, PageSchema, PaymentListSchema, PaymentSchema
 from checkout.web.services import wired
+from checkout.web.twins import Twins
 
 bp: Final = blueprint("payments", prefix="/v1/payments", description="Payments: one for each order.")
 
+_twins: Final = Twins()
 _BEARER: Final = re.compile(r"Bearer +([!-~]{1,200}) *", re.IGNORECASE)
 _KEY: Final = re.compile(rf"[ -~]{{1,{KEY_MAX}}}")
 
@@ -64,12 +66,12 @@ PAYMENT: Final[Mapping[str, Any]] = {
     "in": "path",
     "name": "payment_id",
     "required": True,
+    "description": "The id of a payment.",
     "schema": {"type": "string", "pattern": PAYMENT_ID},
     "example": SHOWN["id"],
 }
 
 
-@bp.before_request
 def _authenticate() -> None:
     """Whose key is this? Asked before anything of the body is read."""
     matched = _BEARER.fullmatch(request.headers.get("Authorization", ""))
@@ -78,7 +80,6 @@ def _authenticate() -> None:
     g.store = wired().stores.of_key(matched[1])
 
 
-@bp.before_request
 def _look_at_key() -> None:
     """Note a missing or wrong Idempotency-Key, to be told together with the bad fields of the body."""
     if request.endpoint != "payments.open_payment":
@@ -88,6 +89,10 @@ def _look_at_key() -> None:
         g.header_problems = {"Idempotency-Key": ["is required"]}
     elif _KEY.fullmatch(key) is None:
         g.header_problems = {"Idempotency-Key": [f"must have 1 to {KEY_MAX} printable ASCII characters"]}
+
+
+bp.before_request(_authenticate)
+bp.before_request(_look_at_key)
 
 
 @operation(
@@ -107,7 +112,8 @@ def open_payment(fields: dict[str, Any]) -> Response | tuple[dict[str, Any], int
     """
     if g.get("header_problems"):
         raise problems.BadHeader(g.header_problems)
-    answer, new = wired().payments.open(_store(), _wanted(fields, request.headers["Idempotency-Key"]))
+    store, wanted = _store(), _wanted(fields, request.headers["Idempotency-Key"])
+    answer, new = _twins.ask((store.id, wanted.idempotency_key), lambda: wired().payments.open(store, wanted))
     if answer.declined is not None:
         return _declined(answer)
     return shown(answer), 201 if new else 200, {"Location": f"{_base()}/v1/payments/{answer.payment.id}"}

@@ -16,7 +16,7 @@ from checkout.web.operations import example_of
 from checkout.web.pages import guard
 
 bp = Blueprint("documentation", __name__)
-_METHODS: Final = ("get", "post", "put", "delete")
+_METHODS: Final = ("post", "get", "put", "delete")
 _WORDS: Final = {"skip": "Skip to content"}
 
 
@@ -72,7 +72,7 @@ def operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _answers(responses: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for status, response in sorted(responses.items()):
         content = response.get("content", {})
-        shape = next(iter(content.values()), {})
+        shape: Mapping[str, Any] = next(iter(content.values()), {})
         yield {
             "status": status,
             "description": response["description"],

@@ -64,6 +64,11 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]  # the same
     def _register_error_handlers(self) -> None:
         """Leave them: one table answers errors, for every blueprint."""
 
+    def _register_responses(self) -> None:
+        """Leave them: each operation documents its own, and nothing unused is in the document."""
+
+    _register_etag_headers = _register_pagination_header = _register_responses
+
 
 def blueprint(name: str, *, prefix: str, description: str) -> Operations:
     return Operations(name, __name__, url_prefix=prefix, description=description)
@@ -92,13 +97,15 @@ def operation(
             code: {"description": words, "content": shape} for code, words in (also or {}).items()
         }
         responses |= _documented([*errors, *ALWAYS])
-        more = {"parameters": [dict(one) for one in parameters]} if parameters else {}
+        in_path = [dict(one) for one in parameters if one["in"] == "path"]
+        others = [dict(one) for one in parameters if one["in"] != "path"]
+        more = {"parameters": others} if others else {}
         built: Any = bp.response(status, answers, example=dict(example))(view)
         if takes is not None:
             body = {"example": dict(request_example)} if request_example is not None else {}
             built = bp.arguments(takes, location=location, **body)(built)
         built = bp.doc(security=[{SECURITY: []}], operationId=view.__name__, responses=responses, **more)(built)
-        bp.add_url_rule(rule, view.__name__, built, methods=[method])
+        bp.add_url_rule(rule, view.__name__, built, methods=[method], parameters=in_path)
         return view
 
     return declare
@@ -160,4 +167,8 @@ def document(app: Flask, blueprints: Sequence[Blueprint], *, public_url: str, ve
     for one in blueprints:
         api.register_blueprint(one)
     found: dict[str, Any] = api.spec.to_dict()
+    for item in found["paths"].values():
+        for described in item.values():
+            if "responses" in described:
+                described["responses"] = dict(sorted(described["responses"].items()))
     return found

@@ -165,8 +165,8 @@ def flatten(messages: object, path: Path = ()) -> dict[str, list[str]]:
             for name, reasons in flatten(inner, _step(path, key)).items():
                 found.setdefault(name, []).extend(one for one in reasons if one not in found.get(name, []))
         return found
-    reasons = messages if isinstance(messages, list) else [messages]
-    return {field_name(path): [str(reason) for reason in reasons]}
+    listed = messages if isinstance(messages, list) else [messages]
+    return {field_name(path): [str(reason) for reason in listed]}
 
 
 def _step(path: Path, key: object) -> Path:

@@ -45,7 +45,7 @@ _KYC_HELP: Final = {
 class Text(fields.String):
     """Text only: a number, a boolean or a list is not turned into one."""
 
-    default_error_messages: Final = {
+    default_error_messages = {  # noqa: RUF012 - marshmallow's form
         "required": "is required",
         "null": "must not be null",
         "invalid": "must be text",
@@ -56,7 +56,7 @@ class Text(fields.String):
 class Count(fields.Integer):
     """A whole number in a query: plain digits, nothing that only Python would read as one."""
 
-    default_error_messages: Final = {"invalid": "must be a whole number"}
+    default_error_messages = {"invalid": "must be a whole number"}  # noqa: RUF012 - marshmallow's form
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if not isinstance(value, str) or re.fullmatch(r"[0-9]{1,6}", value) is None:
@@ -64,10 +64,14 @@ class Count(fields.Integer):
         return int(value)
 
 
+def absent() -> None:
+    """What an optional field is when it is not there. A function, so that it is not documented as a default."""
+
+
 def text(description: str, *checks: Any, required: bool = False, **more: Any) -> Text:
     """A text field of a request; an optional one may be null, which is the same as absent."""
     if not required:
-        more.setdefault("load_default", None)
+        more = {"load_default": absent, "allow_none": True, **more}
     return Text(required=required, validate=list(checks), metadata={"description": description}, **more)
 
 
@@ -96,9 +100,9 @@ def country_known(value: str) -> None:
         raise ValidationError('must be an ISO 3166-1 alpha-2 code in capitals, for example "DE"')
 
 
-def currency_known(value: str) -> None:
-    if value not in CURRENCY_EXPONENTS:
-        raise ValidationError('must be an ISO 4217 code that this service knows, in capitals, for example "EUR"')
+def few(value: Mapping[str, str]) -> None:
+    if len(value) > METADATA_MAX:
+        raise ValidationError(f"has at most {METADATA_MAX} entries")
 
 
 def email(value: str) -> None:
@@ -109,7 +113,7 @@ def email(value: str) -> None:
 class Strict(Schema):
     """Refuses unknown fields, and takes over what the reading of the body found."""
 
-    error_messages: Final = {
+    error_messages = {  # noqa: RUF012 - marshmallow's form
         "unknown": "is not a field of this request",
         "type": "must be an object",
     }
@@ -133,7 +137,7 @@ class CustomerSchema(Strict):
     email = text("Needed for `hosted_partner`.", validate.Length(max=254, error="has at most 254 characters"), email)
     kyc = fields.Nested(
         KycSchema,
-        load_default=None,
+        load_default=absent,
         allow_none=True,
         metadata={"description": "What the provider may be told of a customer, where the shop knows it."},
     )
@@ -152,10 +156,19 @@ class NewPaymentSchema(Strict):
         like(_AMOUNT, 'must be plain decimal text, for example "10.50", with at most 12 digits before the point'),
         validate.Length(max=40, error="has at most 40 characters"),
     )  # fmt: skip
-    currency = text("ISO 4217, in capitals.", currency_known, required=True)
-    country = text("The shopper's country: ISO 3166-1 alpha-2, in capitals.", country_known, required=True)
+    currency = text(
+        "ISO 4217, in capitals.",
+        validate.OneOf(
+            sorted(CURRENCY_EXPONENTS),
+            error='must be an ISO 4217 code that this service knows, in capitals, for example "EUR"',
+        ),
+        required=True,
+    )
+    country = text(
+        "The shopper's country: ISO 3166-1 alpha-2, in capitals, for example `DE`.", country_known, required=True
+    )
     order = text("The shop's order number; shown to the shopper.", length(1, ORDER_MAX), shown, required=True)
-    customer = fields.Nested(CustomerSchema, load_default=None, allow_none=True)
+    customer = fields.Nested(CustomerSchema, load_default=absent, allow_none=True)
     success_url = text("Where the shopper goes on to after paying.", length(1, URL_CHARS_MAX))
     exit_url = text("Where the shopper goes on to after leaving the payment page.", length(1, URL_CHARS_MAX))
     error_url = text("Where the shopper goes on to after an error.", length(1, URL_CHARS_MAX))
@@ -164,9 +177,9 @@ class NewPaymentSchema(Strict):
     metadata = fields.Dict(
         keys=Text(validate=[length(1, 40)]),
         values=Text(validate=[length(0, 500)]),
-        load_default=None,
+        load_default=absent,
         allow_none=True,
-        validate=validate.Length(max=METADATA_MAX, error=f"has at most {METADATA_MAX} entries"),
+        validate=few,
         error_messages={"invalid": "must be an object of texts"},
         metadata={
             "description": f"Up to {METADATA_MAX} texts of the shop; given back as they are.",

@@ -16,8 +16,9 @@ import os
 import re
 import signal
 import sys
+from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection, Engine, event
@@ -117,5 +118,15 @@ def _name(frame: FrameType | None, wrote: list[str]) -> str:
     place = f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}"
     if place in _GENERIC:
         return f"{place} {wrote[-1] if wrote else 'nothing'}"
-    moved = sorted({word for word in wrote if ":" in word})
-    return " ".join([place, *moved])
+    transactions = _transactions(frame.f_code)
+    if len(transactions) > 1 and frame.f_lineno in transactions:
+        place += f"#{transactions.index(frame.f_lineno) + 1}"
+    return " ".join([place, *sorted({word for word in wrote if ":" in word})])
+
+
+@cache
+def _transactions(code: CodeType) -> tuple[int, ...]:
+    """The lines of a function on which it opens a transaction."""
+    lines = Path(code.co_filename).read_text(encoding="utf-8").splitlines()
+    numbers = sorted({line for _, _, line in code.co_lines() if line is not None})
+    return tuple(number for number in numbers if ".write() as" in lines[number - 1])

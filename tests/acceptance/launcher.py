@@ -49,14 +49,12 @@ def main() -> None:
 
 def _import_everything() -> None:
     """What children need, so that none of them has to import it."""
-    import gunicorn.app.base
-    import gunicorn.arbiter
     import gunicorn.workers.gthread
     import psycopg
     import sqlalchemy.dialects.postgresql.psycopg
 
-    import checkout.app
     import checkout.cli
+    import checkout.commands.web_server
     import checkout.web
     import tests.acceptance.commits
     import tests.acceptance.outside  # noqa: F401
@@ -142,52 +140,30 @@ def note_role(role: str) -> None:
         Path(folder, str(os.getpid())).write_text(role, encoding="utf-8")
 
 
-def _worker(order: dict[str, Any]) -> int:
-    from checkout import logs
-    from checkout.app import build
-    from checkout.config import Settings
-
-    logs.configure(sys.stderr)
-    build(Settings.from_env(os.environ)).worker(order["name"]).run()
-    return 0
-
-
 def _web(order: dict[str, Any]) -> int:
-    """gunicorn as ``checkout serve`` runs it, on a socket that is open already: a restart refuses no connection."""
-    from flask import Flask
-    from gunicorn.app.base import BaseApplication
-    from gunicorn.workers.base import Worker
-
+    """The web server of `checkout serve`, on a socket that is open already: a restart refuses no connection."""
     from checkout import logs
-    from checkout.app import THREADS, build, create_app
-    from checkout.config import Settings
+    from checkout.commands.installation import present_settings
+    from checkout.commands.web_server import WebServer
 
-    logs.configure(sys.stderr)
-    settings = Settings.from_env(os.environ)
+    class NotedWebServer(WebServer):
+        """Its processes leave a note of what they are, for whoever kills by connection."""
 
-    def forked(_arbiter: object, _worker: Worker) -> None:
-        end_with_parent()
+        def load_config(self) -> None:
+            super().load_config()
+            self.cfg.set("post_fork", lambda _arbiter, _process: forked())
+
+    def forked() -> None:
         random.seed()
         note_role("web")
 
-    class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-        def load_config(self) -> None:
-            chosen = {
-                "workers": order["workers"], "worker_class": "gthread", "threads": THREADS, "post_fork": forked,
-                "bind": [f"fd://{order['socket']}"], "graceful_timeout": 1, "control_socket_disable": True,
-            }  # fmt: skip
-            for name, value in chosen.items():
-                self.cfg.set(name, value)
-
-        def load(self) -> Flask:
-            return create_app(build(settings))
-
-    Web().run()
+    logs.configure(sys.stderr)
+    NotedWebServer(present_settings(), order["socket"], lambda: None).run()
     return 0
 
 
 def _command(order: dict[str, Any]) -> int:
-    """One command line, as a person types it."""
+    """One command line of `checkout`, as a person or an init system starts it."""
     from checkout.cli import cli
 
     cli.main(order["arguments"])
@@ -201,7 +177,7 @@ def _outside(order: dict[str, Any]) -> int:
     return 0
 
 
-ROLES: Final = {"worker": _worker, "web": _web, "command": _command, "outside": _outside}
+ROLES: Final = {"worker": _command, "web": _web, "command": _command, "outside": _outside}
 
 
 if __name__ == "__main__":

@@ -360,6 +360,6 @@ def test_driving_an_unknown_session_or_with_unknown_words_is_refused() -> None:
         assert w.http.post("/_control/sessions/none/pay", json={}).status_code == 404
         for wrong in ({"outcome": "lost"}, {"amount": 1.5}, {"amount": "NaN"}, {"currency": 1}, {"x": 1}):
             assert w.http.post(f"/_control/sessions/{reference}/pay", json=wrong).status_code == 400
-        for wrong in ({}, {"type": "x", "fields": []}, {"type": "x", "signature": "good?"}, {"type": "x", "x": 1}):
-            assert w.http.post("/_control/events", json={"reference": reference, **wrong}).status_code == 400
+        for event in ({}, {"type": "x", "fields": []}, {"type": "x", "signature": "good?"}, {"type": "x", "x": 1}):
+            assert w.http.post("/_control/events", json={"reference": reference, **event}).status_code == 400
         assert w.look("sessions")[0]["deposits"] == []

@@ -137,7 +137,9 @@ def test_zero_is_an_amount_only_where_it_is_asked_for() -> None:
     assert parse_amount("0", "EUR", positive=False) == Money(0, "EUR")
 
 
-@pytest.mark.parametrize("value", [Decimal("10.50"), Decimal("10.5"), Decimal("1.05e1"), "10.50", "1.05e1", Decimal("1050e-2")])
+@pytest.mark.parametrize(
+    "value", [Decimal("10.50"), Decimal("10.5"), Decimal("1.05e1"), "10.50", "1.05e1", Decimal("1050e-2")]
+)
 def test_a_provider_may_spell_one_amount_in_many_ways(value: object) -> None:
     assert read_provider_amount(value, "EUR") == Money(1050, "EUR")
 

@@ -1,0 +1,167 @@
+"""An operator who never tires: types the commands that take settled money to the bank, again whenever one was killed.
+
+What a person knows is what the commands answer and what the payout shows; state is read from the database directly, to
+save a process for each look. Nobody repeats a deposit: a command that was killed in it is asked once more, refuses, and
+the payout goes wherever the provider takes it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from checkout.rules.payouts import FINAL, PayoutState
+from checkout.store import payouts
+from checkout.store.tables import deposit, payout_item
+from tests.acceptance.processes import KILLED
+from tests.acceptance.world import World
+
+COMMAND_S: Final = 30.0
+#: A payout that has not come as far as its funding in this time is left to the checks at the end.
+PATIENCE_S: Final = 45.0
+#: One at a time: two settlement records made together would go into one payout, which is right but teaches less.
+_proposing = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command answered when it lived to answer."""
+
+    code: int
+    document: dict[str, Any] = field(default_factory=dict)
+
+
+class Person:
+    """One operator; several may work at once."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+        self._numbers = itertools.count(1)
+        self._stop = threading.Event()
+        self.problem: BaseException | None = None
+        self.refused: list[str] = []  #: what commands refused, for the log of a failed run
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the payout in hand; raises what went wrong."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE_S + 2 * COMMAND_S)
+        if self.problem is not None:
+            raise self.problem
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if not self.work():
+                    self._stop.wait(0.1)
+        except BaseException as problem:
+            self.problem = problem
+
+    def work_waits(self) -> bool:
+        """Whether anything has settled that no record covers."""
+        return bool(self._unrecorded())
+
+    def work(self) -> bool:
+        """Take what has settled as far as its funding; False when there was nothing to do."""
+        with _proposing:
+            advice = next(iter(self._unrecorded()), None)
+            if advice is not None:
+                self._record(advice)
+            payout = self._propose() if self._is_anything_free() else None
+        if payout is not None:
+            self.carry(payout)
+        return payout is not None or advice is not None
+
+    def _is_anything_free(self) -> bool:
+        with self._world.services.context.database.read() as unit:
+            return bool(payouts.free_records(unit, self._world.store_id, "USDC", "polygon"))
+
+    def _unrecorded(self) -> list[dict[str, Any]]:
+        """Stable Mint's advice of what it delivered, for deposits that are settled here and not yet in a record."""
+        with self._world.services.context.database.read() as unit:
+            waiting = {
+                row.reference
+                for row in unit.execute(
+                    select(deposit.c.reference).where(
+                        deposit.c.stage == "settled", deposit.c.settlement_record_id.is_(None)
+                    )
+                )
+            }
+        if not waiting:
+            return []
+        return [one for one in self._world.ask("stable_mint", "settlements") if one["reference"] in waiting]
+
+    def _record(self, advice: dict[str, Any]) -> None:
+        delivered = advice["delivered"]
+        self.command(
+            "treasury", "record", "--store", self._world.store_id, "--asset", delivered["asset"], "--network",
+            delivered["network"], "--amount", delivered["amount"], "--deposit", advice["reference"], "--evidence",
+            f"advice for {advice['reference']}",
+        )  # fmt: skip
+
+    def _propose(self) -> str | None:
+        """Propose what is free; the payout's id, also when the answer was lost with the process."""
+        before = self._payout_ids()
+        self.command("payouts", "propose", self._world.store_id)
+        new = self._payout_ids() - before
+        assert len(new) <= 1, f"one proposal made {len(new)} payouts"
+        return new.pop() if new else None
+
+    def _payout_ids(self) -> set[str]:
+        with self._world.services.context.database.read() as unit:
+            return {str(row.payout_id) for row in unit.execute(select(payout_item.c.payout_id).distinct())}
+
+    def carry(self, ident: str) -> str:
+        """Approve, reveal and fund, each when its state has come; the last state seen."""
+        end = time.monotonic() + PATIENCE_S
+        retried = False
+        while time.monotonic() < end:
+            with self._world.services.context.database.read() as unit:
+                row, transfer = payouts.payout_by_id(unit, ident), payouts.transfer_of(unit, ident)
+            assert row is not None
+            state = row.payout_state
+            if state in FINAL or state is PayoutState.NEEDS_DECISION:
+                return state
+            if state is PayoutState.QUOTED:
+                self.command("payouts", "approve", ident)
+            elif state is PayoutState.ON_HOLD and not retried and transfer is None:
+                retried = True
+                self.command("payouts", "retry", ident)
+            elif state is PayoutState.AWAITING_FUNDING and transfer is not None and transfer.checked_at is not None:
+                if transfer.instructions_revealed_at is None:
+                    self.command("payouts", "reveal", ident)
+                else:
+                    self.command("payouts", "simulate-deposit", ident)
+                    return state
+            time.sleep(0.05)
+        return state
+
+    def command(self, *arguments: str) -> Said:
+        """Type one command until it lives to answer. A refusal is an answer; a bug or wrong usage is not."""
+        for _ in range(40):
+            process, output = self._world.command(f"operator-{self._name}-{next(self._numbers)}", *arguments)
+            code = process.wait(COMMAND_S)
+            if code == KILLED:
+                continue
+            document = json.loads(output.read_text(encoding="utf-8") or "{}")
+            if code == 0:
+                return Said(code, document)
+            assert code == 1, f"{arguments}: exit {code}: {document}"
+            if document["kind"] in ("store_unavailable", "lost_race"):
+                time.sleep(0.2)
+                continue
+            assert document["kind"] in ("not_possible", "forbidden_move"), document
+            self.refused.append(f"{' '.join(arguments[:2])}: {document['error']}")
+            return Said(code, document)
+        raise AssertionError(f"{arguments} was killed again and again")

@@ -1,0 +1,206 @@
+"""Where processes are killed: at four moments of every provider call, before and after every commit; armed, counted, shown."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from checkout.simulator.moments import Moment
+from tests.acceptance.commits import SIDES
+from tests.acceptance.outside import HOOKS
+
+MOMENTS: Final = tuple(moment.value for moment in Moment)
+#: Points armed at once: enough that kills overlap, few enough that each meets another payment or payout.
+WINDOW: Final = 6
+#: An armed point that nothing has come by for so long no longer counts against the window.
+STALE_S: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that one of our processes makes: which process, to whom, and how the other side sees it."""
+
+    name: str
+    role: str
+    to: str
+    method: str
+    path: str
+
+
+#: Every call of session creation, payout and notification, by each process that makes it.
+CALLS: Final = (
+    Call("create session", "web", "stable_mint", "POST", "^/session/hosted"),
+    Call("replay session", "worker", "stable_mint", "POST", "^/session/hosted"),
+    Call("read customer", "worker", "stables", "GET", "^/api/v1/customers/"),
+    Call("create quote", "worker", "stables", "POST", "^/api/v1/quotes$"),
+    Call("create transfer", "worker", "stables", "POST", "^/api/v1/transfer$"),
+    Call("poll transfer", "worker", "stables", "GET", "^/api/v1/transfers/[^/]+$"),
+    Call("list transfers", "worker", "stables", "GET", "^/api/v1/transfers$"),
+    Call("read before reveal", "command", "stables", "GET", "^/api/v1/transfers/[^/]+$"),
+    Call("simulate deposit", "command", "stables", "POST", "/simulate-deposit$"),
+    Call("deliver notification", "worker", "shop", "POST", f"^{HOOKS}$"),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """One place to die: ``where`` is a call's name or a commit's, ``when`` a moment or a side."""
+
+    kind: str  #: call or commit
+    where: str
+    when: str
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.where}"
+
+
+def call_points() -> list[Point]:
+    return [Point("call", call.name, moment) for call in CALLS for moment in MOMENTS]
+
+
+def commit_points(names: Iterable[str]) -> list[Point]:
+    return [Point("commit", name, side) for name in sorted(set(names)) for side in SIDES]
+
+
+def call_of(name: str) -> Call:
+    return next(call for call in CALLS if call.name == name)
+
+
+class Strikes:
+    """Which points have struck, told from what the victims and the simulator left behind."""
+
+    def __init__(self, armed: Path, roles: Path, ask: Callable[[str, str], Any]) -> None:
+        self.armed = armed
+        self._roles = roles
+        self._ask = ask  #: (who, control path) → JSON
+
+    def count(self) -> Counter[Point]:
+        """How often each point has killed a process."""
+        return self._commits() + self._calls()
+
+    def _commits(self) -> Counter[Point]:
+        found: Counter[Point] = Counter()
+        for path in self.armed.glob("*.struck"):
+            point = json.loads(path.read_text(encoding="utf-8"))
+            found[Point("commit", point["commit"], point["side"])] += 1
+        return found
+
+    def _calls(self) -> Counter[Point]:
+        found: Counter[Point] = Counter()
+        for who in ("stable_mint", "stables", "shop"):
+            for rule in self._ask(who, "kills"):
+                roles = {self.role(pid) for pid in rule["killed"]}
+                for call in CALLS:
+                    same = (call.to, call.method, call.path) == (who, rule["method"], rule["path"])
+                    if same and call.role in roles:
+                        found[Point("call", call.name, rule["moment"])] += 1
+        return found
+
+    def role(self, pid: int) -> str:
+        """What a killed process was."""
+        try:
+            return (self._roles / str(pid)).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return "unknown"
+
+
+class Arming:
+    """Arms points a few at a time, in an order the seed decides, until each has struck as often as it is wanted."""
+
+    def __init__(
+        self,
+        strikes: Strikes,
+        wanted: Iterable[Point],
+        post: Callable[[str, str, dict[str, Any]], Any],
+        chance: random.Random,
+    ) -> None:
+        self._strikes = strikes
+        self._post = post
+        self._waiting = list(wanted)
+        chance.shuffle(self._waiting)
+        self.wanted = frozenset(self._waiting)
+        self._armed: dict[Point, float] = {}
+        self._base = strikes.count()
+        self._number = 0
+        self._stop = threading.Event()
+        self.problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="arming", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        for path in self._strikes.armed.glob("*.armed"):
+            path.unlink(missing_ok=True)
+        if self.problem is not None:
+            raise self.problem
+
+    def missing(self) -> list[Point]:
+        """What has not struck yet since the beginning."""
+        struck = self._strikes.count() - self._base
+        return sorted(point for point in self.wanted if not struck[point])
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(0.1):
+                self._turn()
+        except BaseException as problem:
+            self.problem = problem
+
+    def _turn(self) -> None:
+        left = set(self.missing())
+        now = time.monotonic()
+        for point in [one for one in self._armed if one not in left]:
+            del self._armed[point]
+        for point, since in list(self._armed.items()):
+            # a rule of the simulator takes whoever comes by; when it was the wrong process it is armed again
+            if point.kind == "call" and now - since > STALE_S and not self._pending(point):
+                self._arm(point)
+        fresh = sum(now - since <= STALE_S for since in self._armed.values())
+        while self._waiting and fresh < WINDOW:
+            point = self._waiting.pop()
+            if point in left:
+                self._arm(point)
+                fresh += 1
+
+    def _pending(self, point: Point) -> bool:
+        call = call_of(point.where)
+        return any(
+            not rule["struck"]
+            and (rule["method"], rule["path"], rule["moment"]) == (call.method, call.path, point.when)
+            for rule in self._strikes._ask(call.to, "kills")
+        )
+
+    def _arm(self, point: Point) -> None:
+        self._armed[point] = time.monotonic()
+        if point.kind == "call":
+            call = call_of(point.where)
+            rule = {"path": call.path, "method": call.method, "moment": point.when}
+            self._post(call.to, "kill", rule)
+            return
+        self._number += 1
+        draft = self._strikes.armed / f"{self._number:04}.draft"
+        draft.write_text(json.dumps({"commit": point.where, "side": point.when}), encoding="utf-8")
+        draft.rename(draft.with_suffix(".armed"))
+
+
+def table(counts: Counter[Point], title: str) -> str:
+    """What was killed where, how often."""
+    rows: dict[str, Counter[str]] = {}
+    for point, count in counts.items():
+        rows.setdefault(point.where, Counter())[point.when] += count
+    lines = [f"--- {title}: {counts.total()} kills at {len(counts)} points"]
+    calls = [call.name for call in CALLS if call.name in rows]
+    for where in [*calls, *sorted(set(rows) - set(calls))]:
+        times = ", ".join(f"{when} {rows[where][when]}" for when in (*MOMENTS, *SIDES) if rows[where][when])
+        lines.append(f"  {where:<44} {times}")
+    return "\n".join(lines)

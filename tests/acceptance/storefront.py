@@ -1,0 +1,166 @@
+"""The storefront's and the shopper's side of a test: opens payments until the service answers, then pays at Stable Mint.
+
+It behaves as the documentation tells a shop to: no answer, or a busy service, means the same request again under the
+same Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from tests.acceptance.world import World
+
+#: A shop that gets no usable answer for this long gives up, and the test fails.
+PATIENCE_S: Final = 40.0
+#: Paid payments that are not settled yet; more would only queue.
+UNDER_WAY_MAX: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One way a payment can go: what Stable Mint does (switches), and what the shopper does."""
+
+    name: str
+    outcome: str = "paid"
+    flow: str = "hosted"
+    opening: tuple[tuple[str, Any], ...] = ()  #: switches while the session is opened
+    telling: tuple[tuple[str, Any], ...] = ()  #: switches when the shopper acts
+
+
+def _lost(kind: str, times: int = 1) -> tuple[tuple[str, Any], ...]:
+    return ("session_outcome", kind), ("session_outcome_times", times)
+
+
+RECIPES: Final = (
+    Recipe("straight"),
+    Recipe("no answer, nothing done", opening=_lost("error_500_before_work")),
+    Recipe("every webhook twice, V1 and V2 mixed", telling=(("webhook_duplicates", 2), ("webhook_version", "mixed"))),
+    Recipe("no answer, session made", opening=_lost("error_500_after_work")),
+    Recipe("partner-managed customer", flow="hosted_partner"),
+    Recipe("replay refused", opening=(*_lost("error_500_after_work"), ("session_replay", "error"))),
+    Recipe("failed", outcome="failed"),
+    Recipe("webhooks out of order", telling=(("webhook_order", "shuffled"),)),
+    Recipe("replay without URL", opening=(*_lost("unparseable"), ("session_replay", "no_url"))),
+    Recipe("left", outcome="left"),
+    Recipe("partner-managed, no answer", flow="hosted_partner", opening=_lost("error_500_before_work", 2)),
+    Recipe("later events by reference alone", telling=(("later_events", "reference"),)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as the shop knows it."""
+
+    key: str
+    payment_id: str
+    outcome: str
+    reference: str  #: of the session the shopper was sent to
+
+
+class Storefront:
+    """Opens and pays; ``orders`` is what the shop believes it has sold."""
+
+    def __init__(self, world: World, *, seed: int) -> None:
+        self._world = world
+        self._chance = random.Random(seed)  # noqa: S311 - repeatable by design
+        self._http = httpx.Client(trust_env=False, timeout=5.0)
+        self._numbers = itertools.count(1)
+        self.orders: list[Order] = []
+        self._stop = threading.Event()
+        self.problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="storefront", daemon=True)
+
+    def start(self) -> None:
+        """Sell on and on, recipe after recipe, until stopped."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the order in hand; raises what went wrong."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE_S + 10)
+        self._http.close()
+        if self.problem is not None:
+            raise self.problem
+
+    def sell(self, recipe: Recipe) -> Order:
+        """One order, from the basket to what the shopper does at Stable Mint."""
+        number = next(self._numbers)
+        key = f"order-{number}"
+        plain = {"session_outcome": "ok", "session_outcome_times": None, "session_replay": "same"}
+        self._world.tell("stable_mint", "switches", plain | dict(recipe.opening))
+        content = self._content(recipe, key)
+        opened = self._patiently(lambda: self._post(content, key))
+        shown = self._patiently(lambda: self._open_one(opened["id"]))
+        told = {"webhook_duplicates": 1, "webhook_version": "v2", "webhook_order": "normal", "later_events": "everything"}
+        self._world.tell("stable_mint", "switches", plain | told | {"seed": number} | dict(recipe.telling))
+        reference = str(shown["provider"]["reference"])
+        self._world.tell("stable_mint", f"sessions/{reference}/pay", {"outcome": recipe.outcome})
+        order = Order(key, opened["id"], recipe.outcome, reference)
+        self.orders.append(order)
+        return order
+
+    def _run(self) -> None:
+        try:
+            for recipe in itertools.cycle(RECIPES):
+                while len(self._under_way()) > UNDER_WAY_MAX and not self._stop.wait(0.1):
+                    pass
+                if self._stop.is_set():
+                    return
+                self.sell(recipe)
+        except BaseException as problem:
+            self.problem = problem
+
+    def _under_way(self) -> list[str]:
+        """Deposits that Stable Mint has announced and whose last webhook has not been taken yet."""
+        counts = self._world.ask("stable_mint", "state")["delivery_counts"]
+        return ["delivery"] * (int(counts["waiting"]) // 3)
+
+    def _content(self, recipe: Recipe, key: str) -> dict[str, Any]:
+        cents = self._chance.randrange(500, 1000)
+        content: dict[str, Any] = {
+            "flow": recipe.flow, "amount": f"{cents // 100}.{cents % 100:02}", "currency": "EUR", "country": "DE",
+            "order": key, "metadata": {"recipe": recipe.name},
+        }  # fmt: skip
+        if recipe.flow == "hosted_partner":
+            customer = self._chance.randrange(1, 6)
+            content["customer"] = {"id": f"customer-{customer}", "email": f"customer-{customer}@example.com"}
+        return content
+
+    def _post(self, content: dict[str, Any], key: str) -> dict[str, Any] | None:
+        headers = {"Authorization": f"Bearer {self._world.api_key}", "Idempotency-Key": key}
+        return self._taken(self._http.post(f"{self._world.url}/v1/payments", json=content, headers=headers))
+
+    def _open_one(self, payment_id: str) -> dict[str, Any] | None:
+        """The payment, once a shopper could be sent to pay it."""
+        headers = {"Authorization": f"Bearer {self._world.api_key}"}
+        found = self._taken(self._http.get(f"{self._world.url}/v1/payments/{payment_id}", headers=headers))
+        return found if found is not None and found["provider"]["reference"] else None
+
+    def _taken(self, answer: httpx.Response) -> dict[str, Any] | None:
+        """The answer's content; None for one that means "again later"; anything else is a fault of ours."""
+        if answer.status_code in (502, 503, 504):
+            return None
+        assert answer.status_code in (200, 201), f"{answer.status_code}: {answer.text}"
+        content: dict[str, Any] = answer.json()
+        return content
+
+    def _patiently(self, ask: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            try:
+                found = ask()
+            except httpx.TransportError:  # the process that was to answer is dead
+                found = None
+            if found is not None:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"the service gave no usable answer for {PATIENCE_S} s\n{self._world.tails()}")

@@ -1,0 +1,91 @@
+"""A storefront that talks HTTP to the whole service: real routes, real SQLite file, Stable Mint behind a transport."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from checkout.app import create_app
+from tests.system import System, make_system, sign_event
+
+PROBLEM = "application/problem+json"
+GOOD: dict[str, Any] = {"flow": "hosted", "amount": "9.00", "currency": "EUR", "country": "DE", "order": "PP-1042"}
+
+
+class Api:
+    """One store's client, and what a test asks about the service behind it."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.app: Flask = create_app(system.services)
+        self.client: FlaskClient = self.app.test_client()
+        self.key = system.services.stores.new_key(system.store.id, who="tester")
+
+    def headers(self, key: str | None = None, **more: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key or self.key}", **more}
+
+    def open(self, idempotency_key: str | None = None, **changes: Any) -> TestResponse:
+        """POST /v1/payments with a good body but for the changes; a change to ``...`` leaves the field out."""
+        body = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
+        return self.send(json.dumps(body), idempotency_key=idempotency_key)
+
+    def send(self, body: str | bytes, *, idempotency_key: str | None = None, **headers: str) -> TestResponse:
+        """POST exactly these bytes."""
+        sent = self.headers(**{"Idempotency-Key": idempotency_key or uuid.uuid4().hex, **headers})
+        return self.client.post(
+            "/v1/payments", data=body, headers=sent, content_type=headers.get("Content-Type", "application/json")
+        )
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        return self.client.get(path, headers=self.headers(**headers))
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        return self.client.post(path, headers=self.headers(), **options)
+
+    def deliver(self, body: bytes, *, key: str = "mint", path: str = "/webhooks/stable-mint") -> TestResponse:
+        """A webhook of Stable Mint as its server sends it."""
+        stamp = self.system.clock.now.isoformat().replace("+00:00", "Z")
+        headers = {"StableMint-Timestamp": stamp, "StableMint-Signature": sign_event(body, stamp, key)}
+        return self.client.post(path, data=body, headers=headers, content_type="application/json")
+
+    def stored(self) -> int:
+        """How many payments there are."""
+        answers, _ = self.system.services.payments.page(self.system.store.id, limit=100, starting_after=None, filters={})
+        return len(answers)
+
+
+def problem(response: TestResponse, status: int, kind: str) -> Mapping[str, Any]:
+    """Check that the answer is a problem in its one form, of this kind; its body."""
+    assert response.status_code == status, response.get_data(as_text=True)
+    assert response.content_type == PROBLEM
+    found: dict[str, Any] = json.loads(response.data)
+    assert found["type"] == f"/docs#{kind}"
+    assert found["status"] == status
+    assert found["title"]
+    assert found["detail"]
+    assert found["request_id"] == response.headers["X-Request-Id"]
+    assert all(set(one) == {"field", "message"} for one in found["errors"])
+    return found
+
+
+def named(found: Mapping[str, Any]) -> dict[str, str]:
+    """The bad fields of a problem and what is said of each."""
+    reasons: dict[str, list[str]] = {}
+    for one in found["errors"]:
+        reasons.setdefault(one["field"], []).append(one["message"])
+    return {name: "; ".join(said) for name, said in reasons.items()}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    system = make_system(f"sqlite:///{tmp_path / 'checkout.db'}")
+    yield Api(system)
+    system.close()

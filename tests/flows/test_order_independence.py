@@ -1,0 +1,239 @@
+"""For one set of events, every order and any duplicates end the same.
+
+A state machine tells two payments of one plan the same news, each in an order of its own, with identical repeats, the
+sender's retries, worker turns and the clock ticking between them; at the end both must stand alike. The set itself is
+drawn too, so every omission is compared with the same omission.
+
+The one exception is by design and tested at the end: two money events of one deposit that state different amounts. The
+first is applied, the second is quarantined for a person, so there the order shows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.system import System
+from tests.twins import (
+    ANSWERED,
+    NO_URL,
+    OURS,
+    REFUSED,
+    REPLAYED,
+    THEIRS,
+    Deposit,
+    News,
+    Plan,
+    Twin,
+    finish,
+    play,
+    standing,
+    world,
+)
+
+V2_WORDS = ("created", "initiated", "submitted", "accepted", "completed", "failed")
+V1_WORDS = ("created", "submitted", "reconciled", "accepted", "failed")
+#: Exact in three spellings, under, over; the asked amount is 9.00 EUR.
+AMOUNTS = ("9", "9.00", "0.9e1", "8.5", "10", "9.01")
+#: The steps of one example together stay far from the two minutes after which a failure is told.
+TICKS_MAX_S = 60
+#: A new database after so many examples, so that old unmatched news does not pile up.
+EXAMPLES_PER_DATABASE = 8
+
+NAMES = st.sets(st.sampled_from(["reference", "session", "ours"]), min_size=1).map(frozenset)
+
+
+@st.composite
+def news(draw: st.DrawFn, *, own_reference: bool) -> News:
+    version = draw(st.sampled_from(["v2", "v1"]))
+    word = draw(st.sampled_from(V2_WORDS if version == "v2" else V1_WORDS))
+    names = draw(NAMES) if own_reference else draw(NAMES) | {"reference"}
+    destination = None
+    if version == "v1" and word == "created":
+        destination = draw(st.sampled_from([None, OURS, OURS.upper().replace("X", "x"), THEIRS, "Customer"]))
+    return News(word, version, names, destination)
+
+
+@st.composite
+def deposits(draw: st.DrawFn, *, sessions: int) -> Deposit:
+    reference = draw(st.integers(0, 2))
+    return Deposit(
+        session=draw(st.integers(0, sessions - 1)),
+        reference=reference,
+        amount=draw(st.sampled_from(AMOUNTS)),
+        currency=draw(st.sampled_from(["EUR", "EUR", "EUR", "USD"])),
+        news=tuple(
+            draw(st.lists(news(own_reference=reference == 0), min_size=1, max_size=5, unique_by=lambda one: one))
+        ),
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    openings = draw(
+        st.sampled_from(
+            [
+                (ANSWERED, ANSWERED), (ANSWERED, REPLAYED), (ANSWERED, REFUSED), (ANSWERED, NO_URL),
+                (REFUSED, ANSWERED), (NO_URL, ANSWERED), (ANSWERED,), (REPLAYED,), (REFUSED,),
+            ]
+        )
+    )  # fmt: skip
+    found = draw(
+        st.lists(
+            deposits(sessions=len(openings)), min_size=1, max_size=4, unique_by=lambda one: (one.session, one.reference)
+        )
+    )
+    return Plan(openings, draw(st.sampled_from([False, False, False, True])), tuple(found))
+
+
+class Worlds:
+    """Databases made on demand, a fresh one every few examples; counts what was run."""
+
+    def __init__(self, new_url: Callable[[], str]) -> None:
+        self._new_url = new_url
+        self._system: System | None = None
+        self._left = 0
+        self.steps: list[int] = []
+
+    def next(self) -> System:
+        if self._system is None or self._left == 0:
+            self.close()
+            self._system, self._left = world(self._new_url()), EXAMPLES_PER_DATABASE
+        self._left -= 1
+        return self._system
+
+    def close(self) -> None:
+        if self._system is not None:
+            assert self._system.services.report.balance()["balanced"]
+            self._system.close()
+        self._system = None
+
+
+class OneSetOfNews(RuleBasedStateMachine):
+    """Two twins hear one set of news, each in its own order."""
+
+    def __init__(self, worlds: Worlds) -> None:
+        super().__init__()
+        self._worlds = worlds
+        self._twins: list[Twin] = []
+        self._ticked_s = 0
+        self._steps = 0
+
+    @initialize(plan=plans())
+    def open_both(self, plan: Plan) -> None:
+        self._system = self._worlds.next()
+        self._twins = [play(self._system, plan), play(self._system, plan)]
+
+    @precondition(lambda self: any(twin.waiting for twin in self._twins))
+    @rule(which=st.integers(0, 1), pick=st.integers(0, 19))
+    def deliver(self, which: int, pick: int) -> None:
+        twin = self._twins[which] if self._twins[which].waiting else self._twins[1 - which]
+        twin.deliver(pick)
+
+    @precondition(lambda self: any(twin.told for twin in self._twins))
+    @rule(which=st.integers(0, 1), pick=st.integers(0, 19))
+    def repeat(self, which: int, pick: int) -> None:
+        twin = self._twins[which] if self._twins[which].told else self._twins[1 - which]
+        twin.repeat(pick)
+
+    @precondition(lambda self: any(twin.told for twin in self._twins))
+    @rule(which=st.integers(0, 1), pick=st.integers(0, 19))
+    def retry(self, which: int, pick: int) -> None:
+        twin = self._twins[which] if self._twins[which].told else self._twins[1 - which]
+        twin.retry(pick)
+
+    @rule()
+    def turn(self) -> None:
+        self._system.services.worker("steps").turn()
+
+    @precondition(lambda self: self._ticked_s < TICKS_MAX_S)
+    @rule(seconds=st.integers(1, 4))
+    def tick(self, seconds: int) -> None:
+        self._ticked_s += seconds
+        self._system.clock.advance(seconds=seconds)
+
+    @invariant()
+    def count(self) -> None:
+        self._steps += 1
+
+    def teardown(self) -> None:
+        if not self._twins:
+            return
+        first, second = self._twins
+        while first.waiting:
+            first.deliver(0)
+        while second.waiting:
+            second.deliver(-1)
+        finish(self._system)
+        self._worlds.steps.append(self._steps)
+        one, other = standing(first), standing(second)
+        assert one == other
+        assert one["sequences"]
+
+
+def prove(worlds: Worlds, *, examples: int) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: OneSetOfNews(worlds),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=70,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    worlds.close()
+
+
+@pytest.fixture
+def fast_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where the machine has one: real SQLite files, quick to commit."""
+    shared = Path("/dev/shm")  # noqa: S108 - a folder of our own is made inside
+    if not shared.is_dir():
+        yield tmp_path
+        return
+    made = Path(tempfile.mkdtemp(prefix="checkout-", dir=shared))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.mark.slow
+def test_one_set_of_news_ends_the_same_in_every_order_on_sqlite(fast_folder: Path) -> None:
+    numbers = iter(range(10_000))
+    worlds = Worlds(lambda: f"sqlite:///{fast_folder / f'{next(numbers)}.db'}")
+    prove(worlds, examples=220)
+    assert sum(steps >= 30 for steps in worlds.steps) >= 200
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+def test_one_set_of_news_ends_the_same_in_every_order_on_postgresql(postgresql_server: Callable[[], str]) -> None:
+    worlds = Worlds(postgresql_server)
+    prove(worlds, examples=15)
+    assert sum(steps >= 30 for steps in worlds.steps) >= 10
+
+
+def test_two_amounts_for_one_deposit_are_the_exception_the_later_one_waits_for_a_person(system: System) -> None:
+    seen = []
+    for accepted, completed in ((9, 10), (10, 9)):
+        answer = system.pay()
+        session = system.sessions(answer.payment.id)[0]
+        system.hear(session, "accepted", amount=accepted)
+        system.hear(session, "completed", amount=completed)
+        payment = system.payment(answer.payment.id)
+        seen.append((payment.status, payment.anomalies))
+    assert seen == [("accepted", ""), ("accepted", "overpaid")]
+    assert system.cases() == ["event_quarantined", "event_quarantined", "overpaid"]
