@@ -55,7 +55,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "silent_accepted": _SILENT,
         "session_not_opened": Kind("No session could be opened for a payment; its shopper cannot pay.", (_SHOW_PAYMENT,)),
         "stable_mint_refuses_us": Kind(
-            "Stable Mint refuses our credentials: key, secret, private key or clock.", ("checkout doctor", "checkout keys check")
+            "Stable Mint refuses our credentials: key, secret, private key or clock.",
+            ("checkout doctor", "checkout keys check"),
         ),
         "stables_refuses_us": Kind("Stables refuses our credentials or address.", ("checkout doctor",)),
         "event_failed": Kind("A delivery could not be applied, by our own fault; it is still retried.", (_SHOW_EVENT, _REPLAY)),

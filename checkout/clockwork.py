@@ -11,7 +11,7 @@ from checkout.rules.payments import NOTIFIED_BY_CLOCK, Status
 from checkout.rules.work import SENDER_LAST_TRY
 from checkout.store import payments
 from checkout.store.engine import Unit
-from checkout.store.moves import open_case
+from checkout.store.moves import reopen_case
 from checkout.store.records import PaymentRow
 from checkout.store.tables import payment as payment_table
 from checkout.store.work import release
@@ -54,7 +54,7 @@ class Clockwork:
             return deadline
         since = payment.last_news_at or payment.created_at
         last_try = since + context.scaled(SENDER_LAST_TRY)
-        open_case(
+        reopen_case(
             unit, context.new_id("case"), kind=f"silent_{status.value}", subject=payment.id, at=now,
             detail=f"{status.value} with no news since {_minute(since)}; had Stable Mint sent any then, its last try would "
             f"have been at {_minute(last_try)}. Ask them with the deposit's reference, or enter evidence",

@@ -16,7 +16,7 @@ from checkout.errors import AmountRefused, NotFound, NotPossible
 from checkout.inbox import STABLE_MINT, EventState, Reading, read_body
 from checkout.reckoning import reckon
 from checkout.rules.deposits import FAILED, KNOWN_WITHOUT_EFFECT, MONEY_STAGES, Stage, advance, stage_of
-from checkout.rules.money import Money, read_provider_amount
+from checkout.rules.money import CURRENCY_EXPONENTS, Money, read_provider_amount
 from checkout.rules.work import (
     EVENT_BACKOFF_MAX,
     EVENT_FAILURES_CASE,
@@ -231,16 +231,18 @@ class Events:
         ]
         if not known and session.reference is not None:
             return session.reference
-        if len(known) != 1:
-            raise Parked(
-                EventState.QUARANTINED, "the event names no reference, and its session has not exactly one deposit"
-            )
+        if not known:  # the session's answer or another event may still bring one
+            raise Parked(EventState.UNMATCHED, "names no reference, and its session has none yet")
+        if len(known) > 1:
+            raise Parked(EventState.QUARANTINED, "names no reference, and its session has several deposits")
         return known[0]
 
     def _money(self, content: dict[str, Any]) -> Money:
         currency = content.get("currency")
         if not isinstance(currency, str):
             raise Parked(EventState.QUARANTINED, "the event names no currency")
+        if currency.upper() not in CURRENCY_EXPONENTS:  # no deposit is in a stablecoin: that takes a settlement record
+            raise Parked(EventState.QUARANTINED, f"{currency[:20]!r} is not a currency a payment may have")
         try:
             money = read_provider_amount(content.get("amount"), currency.upper())
         except AmountRefused as problem:
@@ -289,6 +291,7 @@ class Events:
             }  # fmt: skip
             payments.insert_deposit(unit, values)
             self._keep_move(unit, row, ident, 1, None, stated, now)
+            events.make_unmatched_due(unit, now=now, reference=reference)
             return True, ident
         new_failure = failed and not deposit.failed
         if after is before and not new_failure and not arrives and foreign == deposit.foreign:

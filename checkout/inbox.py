@@ -119,16 +119,10 @@ class Inbox:
             first = events.event_by_dedup(unit, provider, values["dedup_key"])
             if first is None or first.body_hash == values["body_hash"]:
                 return Receipt.KNOWN
-            second = f"{values['dedup_key'][:300]}#{values['body_hash'][:32]}"
-            if events.event_by_dedup(unit, provider, second) is not None:
+            values |= {**_beside(first, values), "due_at": None}
+            note = values["note"]
+            if events.event_by_dedup(unit, provider, values["dedup_key"]) is not None:
                 return Receipt.KNOWN
-            note = f"event id of {first.id} over other content"
-            values |= {
-                "dedup_key": second,
-                "state": EventState.QUARANTINED.value,
-                "due_at": None,
-                "note": note,
-            }
             events.insert_event(unit, values)
             reopen_case(
                 unit,
@@ -229,7 +223,11 @@ class Inbox:
         values = self._values(row.provider, headers, body, now=now)
         known = False
         with context.database.write() as unit:
-            if events.event_by_dedup(unit, row.provider, values["dedup_key"]) is not None:
+            first = events.event_by_dedup(unit, row.provider, values["dedup_key"])
+            if first is not None and first.body_hash != values["body_hash"]:
+                values |= _beside(first, values)
+                first = events.event_by_dedup(unit, row.provider, values["dedup_key"])
+            if first is not None:
                 known = True
                 changes: dict[str, Any] = {
                     "state": EventState.IGNORED.value,
@@ -244,6 +242,15 @@ class Inbox:
                 detail={"accept_stale": accept_stale}, at=now,
             )  # fmt: skip
         return Receipt.KNOWN if known else Receipt.STORED
+
+
+def _beside(first: EventRow, values: Mapping[str, Any]) -> dict[str, Any]:
+    """How a delivery under the event id of ``first`` but with other content is kept: beside it, for a person."""
+    return {
+        "dedup_key": f"{values['dedup_key'][:300]}#{values['body_hash'][:32]}",
+        "state": EventState.QUARANTINED.value,
+        "note": f"event id of {first.id} over other content",
+    }
 
 
 class Reading:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from checkout.context import Context
 from checkout.errors import LostRace, RequestRefused
-from checkout.payout_moves import claimed, conclude, hold
+from checkout.payout_moves import claimed, conclude, hold, postpone
 from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
 from checkout.providers.stables_records import CustomerStanding, Quote, Transfer
 from checkout.providers.stables_requests import QuoteRequest, TransferRequest
@@ -54,7 +54,7 @@ class Offramp:
         if account is None:
             raise LostRace(f"payout {row.id} has no account")
         if paused is not None:
-            self._later(row, token, self._context.scaled(POLL_SLOW), paused)
+            postpone(self._context, row, token, self._context.scaled(POLL_SLOW), paused)
             return
         if not self._in_good_standing(row, token, account):
             return
@@ -62,19 +62,6 @@ class Offramp:
             self.quote(row, token, account)
         else:
             self._execute(row, token, account)
-
-    def _later(self, row: PayoutRow, token: str, wait: timedelta, note: str) -> None:
-        now = self._context.clock()
-        with self._context.database.write() as unit:
-            release(
-                unit,
-                payout_table,
-                row.id,
-                token,
-                due_at=now + wait,
-                attempts=row.attempts + 1,
-                note=note[:500],
-            )
 
     def _retry_wait(self, row: PayoutRow, asked_s: int | None) -> timedelta:
         context = self._context
@@ -112,7 +99,9 @@ class Offramp:
                     self._refused_us(unit, status, now)
                     self._hold(unit, current, token, "customer_unreadable", f"{status}: {message}", now)
             case Unknown(reason=reason, retry_after_s=asked):
-                self._later(row, token, self._retry_wait(row, asked), f"the customer could not be read: {reason}")
+                postpone(
+                    self._context, row, token, self._retry_wait(row, asked), f"the customer could not be read: {reason}"
+                )
         return False
 
     def _hold(self, unit: Unit, row: PayoutRow, token: str, kind: str, why: str, now: datetime) -> None:
@@ -153,7 +142,7 @@ class Offramp:
             case Unknown(reason=reason, retry_after_s=asked):
                 with context.database.write() as unit:
                     payouts.update_attempt(unit, attempt_id, state="unknown", unknowns=1, evidence=reason)
-                self._later(row, token, self._retry_wait(row, asked), f"the quote is unknown: {reason}")
+                postpone(self._context, row, token, self._retry_wait(row, asked), f"the quote is unknown: {reason}")
         return None
 
     def _keep_quote(
@@ -325,7 +314,7 @@ class Offramp:
         if not held:
             raise LostRace(f"the lease on payout {row.id} was lost")
         if paused is not None:
-            self._later(row, token, context.scaled(POLL_SLOW), paused)
+            postpone(self._context, row, token, context.scaled(POLL_SLOW), paused)
             return
         bank: Mapping[str, object] = json.loads(context.sealer.open_text(account.bank_sealed))
         request = TransferRequest(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from checkout.context import Context
@@ -70,6 +70,13 @@ def conclude(
         moves=moves,
         **values,
     )
+
+
+def postpone(context: Context, row: PayoutRow, token: str, wait: timedelta, note: str) -> None:
+    """End a step that changed nothing: say why, and when to look again."""
+    now = context.clock()
+    with context.database.write() as unit:
+        release(unit, payout_table, row.id, token, due_at=now + wait, attempts=row.attempts + 1, note=note[:500])
 
 
 def hold(

@@ -18,7 +18,8 @@ from checkout import sealing
 from checkout.context import Context
 from checkout.errors import NotFound, ProviderCallsBusy
 from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
-from checkout.providers.stable_mint import OpenedSession, SessionRequest
+from checkout.providers.session_request import SessionRequest
+from checkout.providers.stable_mint import OpenedSession
 from checkout.reckoning import reckon
 from checkout.rules.payments import SessionState
 from checkout.rules.work import SESSION_RETRY_WINDOW, backoff

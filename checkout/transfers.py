@@ -15,12 +15,12 @@ from typing import Any, Final, Protocol
 from checkout.addresses import address_fits
 from checkout.config import Mode
 from checkout.context import Context
-from checkout.payout_moves import claimed, conclude, hold
+from checkout.payout_moves import claimed, conclude, hold, postpone
 from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
 from checkout.providers.stables_records import CustomerStanding, Quote, SimulatedDeposit, Transfer
 from checkout.providers.stables_requests import QuoteRequest, TransferRequest
 from checkout.rules.money import Money
-from checkout.rules.payouts import DEAD, PROVIDER_STATES, PayoutState, follow
+from checkout.rules.payouts import FINAL, PROVIDER_STATES, PayoutState, follow
 from checkout.rules.work import (
     LISTING_AFTER_QUOTE,
     LISTINGS_APART,
@@ -129,7 +129,7 @@ class Following:
         now = context.clock()
         if not isinstance(outcome, Accepted):
             reason = outcome.reason if isinstance(outcome, Unknown) else f"{outcome.status}: {outcome.message}"
-            self._wait(row, token, self._poll_wait(row), f"the list could not be read: {reason}")
+            postpone(context, row, token, self._poll_wait(row), f"the list could not be read: {reason}")
             return
         found = [one for one in outcome.value if one.quote_id == quote.provider_quote_id]
         if found:
@@ -138,7 +138,7 @@ class Following:
         earliest = quote.expires_at + context.scaled(LISTING_AFTER_QUOTE)
         apart = context.scaled(LISTINGS_APART)
         if now < earliest:
-            self._wait(row, token, earliest - now, "not in the list; the quote has not ended long enough")
+            postpone(context, row, token, earliest - now, "not in the list; the quote has not ended long enough")
             return
         if attempt.absent_since is None or now - attempt.absent_since < apart:
             with context.database.write() as unit:
@@ -177,17 +177,19 @@ class Following:
             account = payouts.payout_account_by_id(unit, row.payout_account_id)
             mandates = payouts.mandates_of(unit, row.id)
         if transfer is None or account is None:
-            self._wait(row, token, context.scaled(POLL_SLOW), "waits for a person")
+            postpone(context, row, token, context.scaled(POLL_SLOW), "waits for a person")
             return
         outcome = self._stables.read_transfer(transfer.provider_transfer_id, customer_id=account.stables_customer_id)
         match outcome:
             case Accepted(value=heard):
                 self._follow(row, token, transfer, account, mandates[-1] if mandates else None, heard)
             case Declined(status=status, message=message):
-                self._wait(row, token, self._poll_wait(row), f"the transfer could not be read, {status}: {message}")
+                postpone(
+                    context, row, token, self._poll_wait(row), f"the transfer could not be read, {status}: {message}"
+                )
             case Unknown(reason=reason, retry_after_s=asked):
                 wait = max(self._poll_wait(row), timedelta(seconds=asked or 0))
-                self._wait(row, token, wait, f"the transfer could not be read: {reason}")
+                postpone(context, row, token, wait, f"the transfer could not be read: {reason}")
 
     def _follow(
         self, row: PayoutRow, token: str, transfer: TransferRow, account: PayoutAccountRow,
@@ -259,12 +261,13 @@ class Following:
             return
         self._note_silence(unit, row, after, now)
         still = after is row.payout_state
-        due_at = (
-            None if after in DEAD or after is PayoutState.COMPLETED else now + self._poll_wait(row, fresh=not still)
-        )
+        # an event may have woken what waits for a person: it is looked at once, and goes on waiting for the same reason
+        over = after in FINAL or after is PayoutState.NEEDS_DECISION
+        due_at = None if over else now + self._poll_wait(row, fresh=not still)
+        note = row.note if after in (PayoutState.NEEDS_DECISION, PayoutState.ON_HOLD) else ""
         conclude(
             unit, context, row, token, after, cause=f"transfer is {heard.status_text}", now=now, due_at=due_at,
-            attempts=row.attempts + 1 if still else 0, note="", **values,
+            attempts=row.attempts + 1 if still else 0, note=note, **values,
         )  # fmt: skip
 
     def _put_before_a_person(
@@ -331,19 +334,6 @@ class Following:
         context = self._context
         attempts = 1 if fresh else row.attempts + 1
         return context.scaled(backoff(attempts, first=POLL_FAST, longest=POLL_SLOW, jitter=context.jitter()))
-
-    def _wait(self, row: PayoutRow, token: str, wait: timedelta, note: str) -> None:
-        now = self._context.clock()
-        with self._context.database.write() as unit:
-            release(
-                unit,
-                payout_table,
-                row.id,
-                token,
-                due_at=now + wait,
-                attempts=row.attempts + 1,
-                note=note[:500],
-            )
 
 
 def address_hash(address: str) -> str:

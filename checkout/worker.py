@@ -96,7 +96,9 @@ class Worker:
             for line in self._lines
             for number in range(line.threads)
         ]
-        listener = threading.Thread(target=listen, args=(self._context.database, self.wake, self._stop), name="listener")
+        listener = threading.Thread(
+            target=listen, args=(self._context.database, self.wake, self._stop), name="listener"
+        )
         for thread in (*threads, listener):
             thread.start()
         for thread in (*threads, listener):
@@ -144,9 +146,10 @@ class Worker:
         with context.database.write() as unit:
             ids = claim(unit, line.table, now=context.clock(), lease=context.lease, token=token, limit=line.batch)
         for ident in ids:
-            if self._stop.is_set():
-                break
-            self._do(line, ident, token)
+            if self._stop.is_set():  # the rest goes back now, not when the lease runs out
+                self._give_back(line, ident, token, timedelta(0))
+            else:
+                self._do(line, ident, token)
         return len(ids)
 
     def _do(self, line: Line, ident: str, token: str) -> None:
@@ -159,10 +162,16 @@ class Worker:
             raise
         except Exception as error:  # the outermost one: our bug must not stop the others' work
             log.error("step failed", line=line.name, id=ident, error=type(error).__name__, exc_info=True)
-            if line.table is event:
-                self._events.fail(ident, token, type(error).__name__)
-            else:
-                self._give_back(line, ident, token, FAILED_STEP)
+            self._fail(line, ident, token, type(error).__name__)
+
+    def _fail(self, line: Line, ident: str, token: str, error: str) -> None:
+        if line.table is not event:
+            self._give_back(line, ident, token, FAILED_STEP)
+            return
+        try:
+            self._events.fail(ident, token, error)
+        except LostRace as lost:  # the lease ran out in the step: the event is another worker's now
+            log.info("step given up", line=line.name, id=ident, why=str(lost)[:200])
 
     def _give_back(self, line: Line, ident: str, token: str, wait: timedelta) -> None:
         context = self._context

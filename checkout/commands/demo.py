@@ -82,8 +82,9 @@ def _once(story: Story, timeline: Timeline, as_json: bool) -> int:
     else:
         rows = [(one["account"].partition("/")[2], one["asset"], one["balance"]) for one in balance["accounts"]]
         paid, sent = f"{payment['currency']} {payment['amount']}", f"{payout['amount']} {payout['asset']}"
-        click.echo(f"\n{table(('account', 'asset', 'balance'), rows, empty='')}\n\n{paid} paid → {sent} delivered → "
-                   f"{credit['currency']} {credit['amount']} in the bank, after {timeline.lines[-1]['after_s']:.0f} s.")  # fmt: skip
+        took = f"after {timeline.lines[-1]['after_s']:.0f} s"
+        click.echo("\n" + table(("account", "asset", "balance"), rows, empty=""))
+        click.echo(f"\n{paid} paid → {sent} delivered → {credit['currency']} {credit['amount']} in the bank, {took}.")
     return 0 if arrived and balance["balanced"] else 1
 
 

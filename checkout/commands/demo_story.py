@@ -160,9 +160,10 @@ class Story:
         amount, asset, network = self._advice(deposit["reference"], payment)
         paid = f"{payment['currency']} {payment['amount']}"
         self._note("advice", f"Stable Mint delivered {amount} {asset} for {paid}")
+        evidence = f"settlement advice for {deposit['reference']}: {amount} {asset} for {paid}"
         record: dict[str, Any] = self._stage.run(
             "treasury", "record", "--store", self.store, "--asset", asset, "--network", network, "--amount", amount,
-            "--deposit", deposit["id"], "--evidence", f"settlement advice for {deposit['reference']}: {amount} {asset} for {paid}",
+            "--deposit", deposit["id"], "--evidence", evidence,
         )  # fmt: skip
         self._note("treasury", f"{record['free']} {asset} on {network} are in the treasury ({record['id']})")
         return record

@@ -23,7 +23,7 @@ from checkout.rules.money import CURRENCY_EXPONENTS
 from checkout.rules.urls import read_url
 from checkout.store import moves, payments, payouts, stores
 from checkout.store.tables import event, notification, payment, payout, session
-from checkout.store.work import anything_due
+from checkout.store.work import next_due
 
 OK: Final = "ok"
 WARN: Final = "warn"
@@ -242,11 +242,11 @@ def _money(services: Services) -> Iterator[Finding]:
 
 def _work(services: Services) -> Iterator[Finding]:
     """A worker shows by its work: what has been due for a minute has nobody at it."""
-    late = services.context.clock() - WORK_LATE
+    now = services.context.clock()
     with services.context.database.read() as unit:
-        behind = [
-            kind.name for kind in (event, session, payout, notification, payment) if anything_due(unit, kind, now=late)
-        ]
+        kinds = (event, session, payout, notification, payment)
+        due = {kind.name: next_due(unit, kind, now=now) for kind in kinds}
+    behind = [name for name, at in due.items() if at is not None and at < now - WORK_LATE]
     if behind:
         detail = f"due for over {int(WORK_LATE.total_seconds())} s and nobody at it: {', '.join(behind)}"
         yield Finding("worker", FAIL, detail, "`checkout serve` or `checkout worker`; if one runs, read its log")

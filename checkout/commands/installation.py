@@ -25,7 +25,7 @@ from checkout.store.schema import is_current
 
 DOTENV: Final = Path(".env")
 #: A person's secret, for commands that run without a terminal. Never read from ``.env``: it is nobody's setting.
-SECRET_VARIABLE: Final = "CHECKOUT_AS_SECRET"
+SECRET_VARIABLE: Final = "CHECKOUT_AS_SECRET"  # noqa: S105 - a name, not a secret
 
 
 def process_environment() -> Mapping[str, str]:

@@ -17,7 +17,7 @@ _PLACE: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]*):([0-9]{1,5})")
 BACKLOG: Final = 1024
 
 
-class PlaceType(click.ParamType):
+class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions
     """``127.0.0.1:8000``, ``[::1]:8000``; ``:8000`` is this machine alone; port 0 is any free one."""
 
     name = "host:port"

@@ -23,8 +23,9 @@ def trace(id: str, as_json: bool) -> None:
 
 
 def _payment(one: Mapping[str, Any]) -> str:
-    lines = [f"PAYMENT {one['id']}", facts([("order", one["order"]), ("asked", _money(one)), ("status", one["status"]),
-                                            ("anomalies", ", ".join(one["anomalies"]) or None)])]  # fmt: skip
+    anomalies = ", ".join(one["anomalies"]) or None
+    about = [("order", one["order"]), ("asked", _money(one)), ("status", one["status"]), ("anomalies", anomalies)]
+    lines = [f"PAYMENT {one['id']}", facts(about)]
     lines += _moves(one["moves"])
     for session in one["sessions"]:
         back = f", the shopper came back {moment(session['came_back'])}" if session["came_back"] else ""
@@ -48,8 +49,9 @@ def _payment(one: Mapping[str, Any]) -> str:
 def _payout(one: Mapping[str, Any]) -> str:
     credit = one["credit"]
     shown = None if credit is None else f"{credit['currency']} {credit['amount']} ({credit['is']})"
-    lines = [f"PAYOUT {one['id']}", facts([("state", one["state"]), ("sends", f"{one['amount']} {one['asset']} on {one['network']}"),
-                                           ("bank credit", shown), ("of", ", ".join(one["items"]))])]  # fmt: skip
+    sends = f"{one['amount']} {one['asset']} on {one['network']}"
+    about = [("state", one["state"]), ("sends", sends), ("bank credit", shown), ("of", ", ".join(one["items"]))]
+    lines = [f"PAYOUT {one['id']}", facts(about)]
     lines += _moves(one["moves"])
     for quote in one["quotes"]:
         refused = f", refused: {quote['refused']}" if quote["refused"] else ""

@@ -20,8 +20,8 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from checkout import logs
 from checkout.app import THREADS, Services, build, create_app
 from checkout.commands import parent
-from checkout.commands.supervision import GRACE_S, PROCESSES
 from checkout.commands.installation import present_settings
+from checkout.commands.supervision import GRACE_S, PROCESSES
 from checkout.config import Settings
 
 #: Longer than a load balancer keeps an idle connection costs nothing here: idle ones wait in the poller, not in a thread.

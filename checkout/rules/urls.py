@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 #: Longer than any real checkout link, short enough for every proxy and column.
@@ -79,6 +80,7 @@ def read_url(url: str) -> WebUrl | None:
     return WebUrl(scheme=scheme, host=host, port=port, path=whole[3], query=whole[4] or "", fragment=whole[5] or "")
 
 
+@lru_cache(maxsize=256)  # the hosts of a shop are few, and asked about at every payment
 def _host_is_plain(host: str) -> bool:
     """A DNS name without a trailing dot, a dotted-quad IPv4 or a bracketed IPv6 address; nothing cleverer."""
     if host.startswith("["):
@@ -100,6 +102,7 @@ def _is_address(text: str, *, version: int) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether ``host`` (lower-case, IPv6 in brackets) is this machine; IPv4 and IPv6, unspecified too."""
     if host == "localhost" or host.endswith(".localhost"):

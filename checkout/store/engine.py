@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,13 +16,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, Table, Update, bindparam, create_engine, event, select, update
 from sqlalchemy.engine import URL, CursorResult, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, OperationalError, TimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql import Executable
 
 from checkout.errors import CheckoutError, StoreUnavailable
 
 BUSY_TIMEOUT_S: Final = 5
 POOL_SIZE: Final = 12
+#: A PostgreSQL connection that has rested this long is tried before it is used again.
+RESTED_S: Final = 5.0
 
 
 class Taken(CheckoutError):
@@ -80,6 +85,8 @@ class Database:
         self.url: URL = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine: Engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        # PostgreSQL sees each statement of a read by itself anyway (READ COMMITTED): BEGIN and ROLLBACK would add nothing
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = threading.Lock()
 
     def close(self) -> None:
@@ -87,8 +94,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
-        """A transaction that changes nothing."""
-        with _translated(), self.engine.connect() as connection:
+        """Statements that change nothing; on SQLite they see the database at one moment."""
+        with _translated(), self._reader.connect() as connection:
             yield Unit(connection)
 
     @contextmanager
@@ -129,18 +136,34 @@ def _translated() -> Iterator[None]:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=8,
         pool_timeout=BUSY_TIMEOUT_S,
-        pool_pre_ping=True,
         connect_args={
             "connect_timeout": BUSY_TIMEOUT_S,
             # a lock that is not to be had soon is a busy database, and a transaction left open is a bug
             "options": "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
         },
     )
+
+    @event.listens_for(engine, "checkin")
+    def _rest(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _try_after_rest(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        """A server that restarted in a quiet hour costs nobody a refusal; a ping before each use would cost everybody."""
+        now = time.monotonic()
+        if now - record.info.get("rests_since", now) < RESTED_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    return engine
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from checkout.store.engine import Unit, by_id, change_by_id
 from checkout.store.records import EventRow, record
@@ -14,6 +14,7 @@ from checkout.store.tables import event
 
 _BY_DEDUP = select(event).where(event.c.provider == bindparam("sender"), event.c.dedup_key == bindparam("key"))
 _UNMATCHED = update(event).where(event.c.state == "unmatched")
+_UNMATCHED_NAMING = _UNMATCHED.where(or_(event.c.reference.is_(None), event.c.reference == bindparam("named")))
 
 
 def insert_event(unit: Unit, values: Mapping[str, Any]) -> None:
@@ -48,9 +49,15 @@ def update_event(unit: Unit, ident: str, **values: Any) -> None:
     unit.execute(change_by_id(event), {"row": ident, **values})
 
 
-def make_unmatched_due(unit: Unit, *, now: datetime) -> None:
-    """Look again at what matched nothing, because a session has gained an identifier."""
-    unit.execute(_UNMATCHED, {"due_at": now})
+def make_unmatched_due(unit: Unit, *, now: datetime, reference: str | None = None) -> None:
+    """Look again at what matched nothing, because a session has gained an identifier.
+
+    When it is a deposit's ``reference`` that has become known, only at what names it, or names none.
+    """
+    if reference is None:
+        unit.execute(_UNMATCHED, {"due_at": now})
+    else:
+        unit.execute(_UNMATCHED_NAMING, {"due_at": now, "named": reference})
 
 
 def count_since(unit: Unit, state: str, since: datetime) -> int:

@@ -103,7 +103,8 @@ def operation(
         built: Any = bp.response(status, answers, example=dict(example))(view)
         if takes is not None:
             body = {"example": dict(request_example)} if request_example is not None else {}
-            built = bp.arguments(takes, location=location, **body)(built)
+            # an instance: a class would be built anew, field by field, for every request
+            built = bp.arguments(takes(), location=location, **body)(built)
         built = bp.doc(security=[{SECURITY: []}], operationId=view.__name__, responses=responses, **more)(built)
         bp.add_url_rule(rule, view.__name__, built, methods=[method], parameters=in_path)
         return view

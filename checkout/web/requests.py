@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import structlog
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 REQUEST_ID: Final = "X-Request-Id"
+#: Where people sign in; everything else works without a cookie.
+PEOPLE: Final = "/dashboard"
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -28,6 +31,13 @@ class Counters:
     seconds: Histogram
     deliveries: Counter
     process: str
+
+
+class PeopleSessions(SecureCookieSessionInterface):
+    """Cookies are for people. Machines and shoppers have none, and nobody pays for looking for one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return super().open_session(app, request) if request.path.startswith(PEOPLE) else None
 
 
 def install(app: Flask) -> None:
@@ -57,6 +67,7 @@ def install(app: Flask) -> None:
         ),
         process=process,
     )
+    app.session_interface = PeopleSessions()
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_forget)

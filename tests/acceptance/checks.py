@@ -248,7 +248,8 @@ class Checks:
         """Logs hold no step that failed by our own fault, and nothing ended but by being killed."""
         for path in self._world.folder.glob("*.log"):
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                if '"step failed"' in line or "Traceback" in line or '"level": "error"' in line:
+                ours = '"level": "error"' in line and "gunicorn.error" not in line
+                if ours or "Traceback" in line:
                     yield f"{path.name}: {line[:1500]}"
         for (role, code), count in self._world.supervisor.ends.items():
             if code != -9 and not (role == "command" and code in (0, 1)):

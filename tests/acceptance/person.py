@@ -12,6 +12,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -19,6 +20,7 @@ from sqlalchemy import select
 from checkout.rules.payouts import FINAL, PayoutState
 from checkout.store import payouts
 from checkout.store.tables import deposit, payout_item
+from tests.acceptance.points import Point, call_of
 from tests.acceptance.processes import KILLED
 from tests.acceptance.world import World
 
@@ -45,12 +47,17 @@ class Person:
         self._name = name
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
+        self._ambushes: SimpleQueue[Point] = SimpleQueue()
         self.problem: BaseException | None = None
         self.refused: list[str] = []  #: what commands refused, for the log of a failed run
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def ambush(self, point: Point) -> None:
+        """Have the next command that reveals killed in the read it makes; a worker's poll may come by first."""
+        self._ambushes.put(point)
 
     def stop(self) -> None:
         """End after the payout in hand; raises what went wrong."""
@@ -140,12 +147,19 @@ class Person:
                 self.command("payouts", "retry", ident)
             elif state is PayoutState.AWAITING_FUNDING and transfer is not None and transfer.checked_at is not None:
                 if transfer.instructions_revealed_at is None:
+                    self._lie_in_wait()
                     self.command("payouts", "reveal", ident)
                 else:
                     self.command("payouts", "simulate-deposit", ident)
                     return state
             time.sleep(0.05)
         return state
+
+    def _lie_in_wait(self) -> None:
+        if not self._ambushes.empty():
+            point = self._ambushes.get()
+            call = call_of(point.where)
+            self._world.tell("stables", "kill", {"path": call.path, "method": call.method, "moment": point.when})
 
     def command(self, *arguments: str) -> Said:
         """Type one command until it lives to answer. A refusal is an answer; a bug or wrong usage is not."""

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,11 @@ from tests.acceptance.outside import HOOKS
 
 MOMENTS: Final = tuple(moment.value for moment in Moment)
 #: Points armed at once: enough that kills overlap, few enough that each meets another payment or payout.
-WINDOW: Final = 6
+WINDOW: Final = 8
 #: An armed point that nothing has come by for so long no longer counts against the window.
 STALE_S: Final = 1.5
+#: After so long an ambush has met the wrong process, and is laid again.
+AMBUSH_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,11 @@ class Arming:
         wanted: Iterable[Point],
         post: Callable[[str, str, dict[str, Any]], Any],
         chance: random.Random,
+        ambush: Mapping[str, Callable[[Point], None]],
     ) -> None:
         self._strikes = strikes
         self._post = post
+        self._ambush = ambush  #: calls that several kinds of process make: who knows when the right one is about to
         self._waiting = list(wanted)
         chance.shuffle(self._waiting)
         self.wanted = frozenset(self._waiting)
@@ -163,7 +167,8 @@ class Arming:
             del self._armed[point]
         for point, since in list(self._armed.items()):
             # a rule of the simulator takes whoever comes by; when it was the wrong process it is armed again
-            if point.kind == "call" and now - since > STALE_S and not self._pending(point):
+            stale_s = STALE_S if point.where not in self._ambush else AMBUSH_S
+            if point.kind == "call" and now - since > stale_s and not self._pending(point):
                 self._arm(point)
         fresh = sum(now - since <= STALE_S for since in self._armed.values())
         while self._waiting and fresh < WINDOW:
@@ -182,6 +187,9 @@ class Arming:
 
     def _arm(self, point: Point) -> None:
         self._armed[point] = time.monotonic()
+        if point.where in self._ambush:
+            self._ambush[point.where](point)
+            return
         if point.kind == "call":
             call = call_of(point.where)
             rule = {"path": call.path, "method": call.method, "moment": point.when}

@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Final
 
 import httpx
 
+from tests.acceptance.points import Point, call_of
 from tests.acceptance.world import World
 
 #: A shop that gets no usable answer for this long gives up, and the test fails.
@@ -74,6 +76,7 @@ class Storefront:
         self._http = httpx.Client(trust_env=False, timeout=5.0)
         self._numbers = itertools.count(1)
         self.orders: list[Order] = []
+        self._ambushes: SimpleQueue[Point] = SimpleQueue()
         self._stop = threading.Event()
         self.problem: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="storefront", daemon=True)
@@ -91,12 +94,19 @@ class Storefront:
         if self.problem is not None:
             raise self.problem
 
+    def ambush(self, point: Point) -> None:
+        """Have the process that makes a session call killed in it, in the next order: the web's call, or the replay."""
+        self._ambushes.put(point)
+
     def sell(self, recipe: Recipe) -> Order:
         """One order, from the basket to what the shopper does at Stable Mint."""
         number = next(self._numbers)
         key = f"order-{number}"
         plain = {"session_outcome": "ok", "session_outcome_times": None, "session_replay": "same"}
-        self._world.tell("stable_mint", "switches", plain | dict(recipe.opening))
+        opening = dict(recipe.opening)
+        if not self._ambushes.empty():
+            opening |= self._lie_in_wait(self._ambushes.get())
+        self._world.tell("stable_mint", "switches", plain | opening)
         content = self._content(recipe, key)
         opened = self._patiently(lambda: self._post(content, key))
         shown = self._patiently(lambda: self._open_one(opened["id"]))
@@ -108,10 +118,18 @@ class Storefront:
         self.orders.append(order)
         return order
 
+    def _lie_in_wait(self, point: Point) -> dict[str, Any]:
+        """Arm the kill; the switches that bring the right caller to it. The first call is the web's, the next a worker's."""
+        call = call_of(point.where)
+        replay = call.role == "worker"
+        rule = {"path": call.path, "method": call.method, "moment": point.when, "nth": 2 if replay else 1}
+        self._world.tell("stable_mint", "kill", rule)
+        return dict(_lost("error_500_before_work")) if replay else {}
+
     def _run(self) -> None:
         try:
             for recipe in itertools.cycle(RECIPES):
-                while len(self._under_way()) > UNDER_WAY_MAX and not self._stop.wait(0.1):
+                while self._under_way() > UNDER_WAY_MAX and not self._stop.wait(0.1):
                     pass
                 if self._stop.is_set():
                     return
@@ -119,10 +137,9 @@ class Storefront:
         except BaseException as problem:
             self.problem = problem
 
-    def _under_way(self) -> list[str]:
-        """Deposits that Stable Mint has announced and whose last webhook has not been taken yet."""
-        counts = self._world.ask("stable_mint", "state")["delivery_counts"]
-        return ["delivery"] * (int(counts["waiting"]) // 3)
+    def _under_way(self) -> int:
+        """Payments whose webhooks have not all been taken yet."""
+        return len({one["subject"] for one in self._world.ask("stable_mint", "deliveries?state=waiting")})
 
     def _content(self, recipe: Recipe, key: str) -> dict[str, Any]:
         cents = self._chance.randrange(500, 1000)

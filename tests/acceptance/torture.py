@@ -34,7 +34,7 @@ from tests.postgres import server_or_reason
 RANDOM_KILLS: Final = 22
 #: Seconds between two random kills.
 PAUSES: Final = (0.02, 0.35)
-OPERATORS: Final = 2
+OPERATORS: Final = 6
 #: A round that has not met all of its points by then says which it missed.
 POINTS_S: Final = 120.0
 #: Points of one torture round, beside its random kills.
@@ -136,7 +136,11 @@ class Round:
 
     def kill_at(self, points: Iterable[Point], *, within_s: float = POINTS_S) -> list[Point]:
         """Arm the points, a few at a time, until each has struck; those that never did."""
-        arming = Arming(self.world.strikes, points, self.world.tell, self.chance)
+        ambush = {
+            "create session": self.storefront.ambush, "replay session": self.storefront.ambush,
+            "read before reveal": self._people[0].ambush,
+        }  # fmt: skip
+        arming = Arming(self.world.strikes, points, self.world.tell, self.chance, ambush)
         with self.timed("kill points"):
             arming.start()
             end = time.monotonic() + within_s
@@ -190,7 +194,7 @@ def whole_round(database_url: str, folder: Path, *, seed: int) -> tuple[Outcome,
             missing = one.kill_at([*call_points(), *commit_points(names)])
             one.kill_at_random(RANDOM_KILLS)
         outcome = one.finish()
-        assert not missing, f"never came by: {[str(point) for point in missing]}"
+        assert not missing, f"nothing came by {[str(point) for point in missing]}\n{outcome.text('so far')}"
         return outcome, names
     finally:
         one.close()

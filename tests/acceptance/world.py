@@ -25,8 +25,8 @@ from tests.system import BANK, environment, private_pem, public_pem
 #: How much faster everything goes: five minutes of a provider are a second here.
 SPEED: Final = 300
 #: Not scaled. Short, so that what a dead process held is soon somebody else's.
-LEASE_S: Final = 2
-TIMEOUT_S: Final = 1
+LEASE_S: Final = 1.5
+TIMEOUT_S: Final = 0.75
 #: Nominal; ten real seconds from a transfer's creation.
 FUNDING_WINDOW_S: Final = 3_000
 WORKERS: Final = 3
@@ -117,13 +117,13 @@ class World:
                 raise AssertionError(f"{otherwise}\n{self.tails()}")
             time.sleep(0.05)
 
-    def tails(self, lines: int = 15) -> str:
+    def tails(self, lines: int = 8) -> str:
         """The ends of the logs."""
         parts = []
         for path in sorted(self.folder.glob("*.log")):
             text = path.read_text(encoding="utf-8", errors="replace").splitlines()
             if text and not path.name.startswith("operator"):
-                parts.append(f"--- {path.name}\n" + "\n".join(text[-lines:]))
+                parts.append(f"--- {path.name}\n" + "\n".join(line[:400] for line in text[-lines:]))
         return "\n".join(parts)
 
     # --- setting up --------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from checkout.app import create_app
+from checkout.store.metrics import figures
 from tests.system import System, make_system, sign_event
 
 PROBLEM = "application/problem+json"
@@ -32,14 +33,14 @@ class Api:
     def headers(self, key: str | None = None, **more: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {key or self.key}", **more}
 
-    def open(self, idempotency_key: str | None = None, **changes: Any) -> TestResponse:
+    def open(self, idempotency_key: str | None = None, /, **changes: Any) -> TestResponse:
         """POST /v1/payments with a good body but for the changes; a change to ``...`` leaves the field out."""
         body = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
         return self.send(json.dumps(body), idempotency_key=idempotency_key)
 
     def send(self, body: str | bytes, *, idempotency_key: str | None = None, **headers: str) -> TestResponse:
         """POST exactly these bytes."""
-        sent = self.headers(**{"Idempotency-Key": idempotency_key or uuid.uuid4().hex, **headers})
+        sent = self.headers(**{"Idempotency-Key": idempotency_key or fresh_key(), **headers})
         return self.client.post(
             "/v1/payments", data=body, headers=sent, content_type=headers.get("Content-Type", "application/json")
         )
@@ -58,8 +59,9 @@ class Api:
 
     def stored(self) -> int:
         """How many payments there are."""
-        answers, _ = self.system.services.payments.page(self.system.store.id, limit=100, starting_after=None, filters={})
-        return len(answers)
+        with self.system.database.read() as unit:
+            found = figures(unit, now=self.system.clock.now)
+        return sum(found.payments.values())
 
 
 def problem(response: TestResponse, status: int, kind: str) -> Mapping[str, Any]:
@@ -84,8 +86,25 @@ def named(found: Mapping[str, Any]) -> dict[str, str]:
     return {name: "; ".join(said) for name, said in reasons.items()}
 
 
+def fresh_key() -> str:
+    return uuid.uuid4().hex
+
+
+def make_api(folder: Path, **changes: Any) -> Api:
+    """A whole service on a SQLite file in the folder; ``changes`` are of its environment."""
+    return Api(make_system(f"sqlite:///{folder / 'checkout.db'}", **changes))
+
+
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    system = make_system(f"sqlite:///{tmp_path / 'checkout.db'}")
-    yield Api(system)
-    system.close()
+    made = make_api(tmp_path)
+    yield made
+    made.system.close()
+
+
+@pytest.fixture(scope="module")
+def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One service for a whole module, for tests that leave it as it was or do not mind each other."""
+    made = make_api(tmp_path_factory.mktemp("api"))
+    yield made
+    made.system.close()

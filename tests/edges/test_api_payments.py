@@ -162,7 +162,7 @@ def test_an_id_of_another_form_never_reaches_the_database(api: Api, ident: str) 
 
 
 def test_lists_are_newest_first_and_pages_do_not_shift(api: Api) -> None:
-    made = []
+    made: list[str] = []
     for number in range(5):
         made.insert(0, api.open(order=f"PP-{number}").get_json()["id"])
         api.system.clock.advance(milliseconds=2)
@@ -232,7 +232,9 @@ def test_a_partner_managed_customer_is_sent_on_and_never_shown(api: Api) -> None
             assert secret not in text
 
 
-def test_with_every_place_at_the_provider_taken_nothing_is_stored_and_the_answer_says_when_to_ask_again(api: Api) -> None:
+def test_with_every_place_at_the_provider_taken_nothing_is_stored_and_the_answer_says_when_to_ask_again(
+    api: Api,
+) -> None:
     payments = api.system.services.payments
     gate: ProviderGate = payments._gate
     with gate.enter(), gate.enter(), gate.enter(), gate.enter():

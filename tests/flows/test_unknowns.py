@@ -84,7 +84,9 @@ NOT_QUESTIONS = {
 RUNS = [(one, value) for one in UNKNOWNS for value in one.values]
 
 
-@pytest.fixture(scope="module", params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.fixture(
+    scope="module", params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgresql)]
+)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world per database for the whole table."""
     if request.param == "sqlite":
@@ -137,7 +139,9 @@ def _values(kind: type[Any], name: str) -> set[Any]:
 def test_the_table_holds_every_value_the_simulator_takes(unknown: Unknown) -> None:
     kind: type[Any] = StableMintSwitches if unknown.provider == "mint" else Switches
     taken = _values(kind, unknown.switch)
-    elsewhere = {value for provider, switch, value in ELSEWHERE if (provider, switch) == (unknown.provider, unknown.switch)}
+    elsewhere = {
+        value for provider, switch, value in ELSEWHERE if (provider, switch) == (unknown.provider, unknown.switch)
+    }
     assert taken <= {*unknown.values, *elsewhere}, "a value of the simulator never runs"
 
 
