@@ -57,16 +57,15 @@ class CommandLine(click.Group):
         except SettingsRefused as refused:
             _fail(as_json, WRONG_USAGE, refused, _settings_text(refused), problems=dict(refused.problems))
         except RequestRefused as refused:
-            lines = [f"  {name}: {' '.join(reasons)}" for name, reasons in refused.fields.items()]
-            _fail(as_json, FAILED, refused, "\n".join(["this cannot be taken:", *lines]), fields=refused.fields)
+            _fail(as_json, FAILED, refused, _fields_text(refused), fields=refused.fields)
         except CheckoutError as error:
             _fail(as_json, FAILED, error, str(error))
         except click.UsageError as error:
             _fail(as_json, WRONG_USAGE, error, _usage_text(error))
         except click.ClickException as error:
             _fail(as_json, error.exit_code, error, error.format_message())
-        except (click.Abort, KeyboardInterrupt):
-            _fail(as_json, FAILED, None, "stopped before it was done")
+        except (click.Abort, KeyboardInterrupt) as stopped:
+            _fail(as_json, FAILED, stopped, "stopped before it was done")
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has gone; the interpreter would complain about flushing
             sys.exit(FAILED)
@@ -75,18 +74,23 @@ class CommandLine(click.Group):
         sys.exit(result if isinstance(result, int) else 0)
 
 
-def _fail(as_json: bool, code: int, error: BaseException | None, message: str, **more: object) -> NoReturn:
+def _fail(as_json: bool, code: int, error: BaseException, message: str, **more: object) -> NoReturn:
+    """Say it, and exit. The document has the same words; ``more`` has what a program would pick out of them."""
     click.echo(f"checkout: {message}", err=True)
     if as_json:
-        kind = "stopped" if error is None else _kind(error)
-        said = message if error is None or isinstance(error, click.UsageError) else str(error) or message
-        click.echo(json.dumps({"error": said, "kind": kind, **more}, indent=2))
+        click.echo(json.dumps({"error": message, "kind": _kind(error), **more}, indent=2))
     sys.exit(code)
 
 
 def _kind(error: BaseException) -> str:
     """``SettingsRefused`` → ``settings_refused``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+
+
+def _fields_text(refused: RequestRefused) -> str:
+    return "\n".join(
+        ["this cannot be taken:", *(f"  {name}: {' '.join(said)}" for name, said in refused.fields.items())]
+    )
 
 
 def _settings_text(refused: SettingsRefused) -> str:

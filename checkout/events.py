@@ -110,7 +110,8 @@ class Events:
                 raise NotFound("event", ident)
             if row.state == EventState.UNVERIFIED:
                 raise NotPossible(f"event {ident} is unverified; use `checkout events reverify {ident}`")
-            events.update_event(unit, ident, state=EventState.RECEIVED.value, due_at=now, attempts=0)
+            # one attempt, not none: it has been seen before, so there may be a case about it
+            events.update_event(unit, ident, state=EventState.RECEIVED.value, due_at=now, attempts=1)
             record_act(
                 unit,
                 context.new_id("act"),
@@ -125,6 +126,8 @@ class Events:
         context = self._context
         due_at: datetime | None = None
         attempts = row.attempts + 1
+        # nobody has a case about an event that is looked at for the first time
+        seen_before = row.state != EventState.RECEIVED or row.applied_at is not None or row.attempts > 0
         if verdict.state is EventState.UNMATCHED:
             age = now - row.received_at
             if age < context.scaled(UNMATCHED_GIVE_UP):
@@ -135,7 +138,7 @@ class Events:
                     unit, context.new_id("case"), kind="event_unmatched", subject=row.id,
                     detail=f"{row.event_type}: names no session or transfer of ours", at=now,
                 )  # fmt: skip
-        else:
+        elif seen_before:
             close_by_proof(unit, kind="event_unmatched", subject=row.id, note="matched later", at=now)
             close_by_proof(unit, kind="event_failed", subject=row.id, note="applied later", at=now)
         if verdict.state is EventState.QUARANTINED:
@@ -143,7 +146,7 @@ class Events:
                 unit, context.new_id("case"), kind="event_quarantined", subject=row.id,
                 detail=f"{row.event_type or 'unreadable'}: {verdict.note}", at=now,
             )  # fmt: skip
-        elif verdict.state is not EventState.UNMATCHED:
+        elif verdict.state is not EventState.UNMATCHED and seen_before:
             close_by_proof(unit, kind="event_quarantined", subject=row.id, note="applied on replay", at=now)
         release(
             unit, event_table, row.id, token, due_at=due_at, attempts=attempts, state=verdict.state.value,
@@ -208,7 +211,7 @@ class Events:
             provider_session_id=provider_session,
             ours=None if website is None or key is None else (website, key),
         )
-        if deposit is not None:
+        if deposit is not None and all(one.id != deposit.session_id for one in named):
             owner = payments.session_by_id(unit, deposit.session_id)
             named = [*named, *([owner] if owner is not None else [])]
         if not named:

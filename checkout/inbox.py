@@ -43,6 +43,9 @@ KEPT_HEADERS: Final = (
     "x-webhook-signature", "x-webhook-event-id", "content-type",
 )  # fmt: skip
 
+#: Longer than any identifier of theirs, and what its columns hold.
+IDENT_CHARS_MAX: Final = 200
+
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -319,6 +322,8 @@ def _stable_mint(content: dict[str, Any]) -> Reading:
     reading.reference = reference if isinstance(reference, str) and reference else None
     if not is_known(kind, reading.version):
         reading.problem = f"unknown event type in {reading.version}"
+    elif any(len(str(reading.content.get(name, ""))) > IDENT_CHARS_MAX for name in ("reference", "sessionId")):
+        reading.problem = "an identifier is longer than any of theirs"
     return reading
 
 

@@ -52,7 +52,7 @@ class Evidence:
 
 @dataclass
 class Bookkeeper:
-    """``pays(reference)`` tells whether the deposit is the one its order counts; ``rank`` orders deposits as the service does."""
+    """``pays(reference)``: is it the deposit its order counts? ``rank`` orders deposits as the service does."""
 
     pays: Callable[[str], bool]
     rank: Callable[[str], str]

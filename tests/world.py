@@ -45,7 +45,13 @@ class World:
         stores = self.system.services.stores
         made = stores.create(f"Shop {uuid.uuid4().hex[:8]}", ["https://shop.example"], who="tester")
         stores.rule(
-            made.id, currency="EUR", asset="USDC", network="polygon", evidence="recorded", settles_gross=False, who="tester"
+            made.id,
+            currency="EUR",
+            asset="USDC",
+            network="polygon",
+            evidence="recorded",
+            settles_gross=False,
+            who="tester",
         )
         self.store, self._key = made.id, made.api_key
 
@@ -99,7 +105,14 @@ class World:
         """From settled deposits to the bank, through the operator's verbs."""
         services, store = self.system.services, self.store
         services.treasury.record(
-            store, asset="USDC", network="polygon", amount="9.71", fee="0", deposits=deposits, evidence="advice", who="ann"
+            store,
+            asset="USDC",
+            network="polygon",
+            amount="9.71",
+            fee="0",
+            deposits=deposits,
+            evidence="advice",
+            who="ann",
         )
         services.payout_accounts.add(store, {**BANK, "stables_customer_id": CUSTOMER_ID}, who="ann")
         out = services.payouts.propose(store, account_id=None, who="ann")

@@ -16,6 +16,8 @@ from checkout.commands.answers import announce, json_option, table
 from checkout.commands.demo_stage import DemoFailed, Stage, set_up
 from checkout.commands.demo_story import ENDED, Story, Timeline
 from checkout.commands.installation import process_environment
+from checkout.rules.payments import Status
+from checkout.rules.payouts import PayoutState
 
 #: Fast enough to watch, slow enough that a quote outlives the transfer it is used for, on a busy machine too.
 SPEED: Final = 20.0
@@ -91,12 +93,15 @@ def _once(story: Story, timeline: Timeline, as_json: bool) -> int:
 def _document(timeline: Timeline) -> dict[str, Any]:
     """What is known of a story that broke off."""
 
-    def last(kind: str) -> str | None:
-        states = [line["step"].partition(".")[2] for line in timeline.lines if line["step"].startswith(f"{kind}.")]
-        return states[-1] if states else None
-
-    return {"payment": {"status": last("payment")}, "payout": {"status": last("payout")}, "balanced": None,
-            "timeline": timeline.lines}  # fmt: skip
+    steps = [line["step"] for line in timeline.lines]
+    paid = [status.value for status in Status if f"payment.{status.value}" in steps]
+    moved = [state.value for state in PayoutState if f"payout.{state.value}" in steps]
+    return {
+        "payment": {"status": paid[-1] if paid else None},
+        "payout": {"status": moved[-1] if moved else None},
+        "balanced": None,
+        "timeline": timeline.lines,
+    }
 
 
 def _with_a_person(story: Story, timeline: Timeline, as_json: bool) -> int:

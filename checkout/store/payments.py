@@ -22,6 +22,18 @@ _SESSIONS_OF = select(session).where(session.c.payment_id == bindparam("payment"
 _DEPOSITS_OF = (
     select(deposit).where(deposit.c.payment_id == bindparam("payment")).order_by(deposit.c.created_at, deposit.c.id)
 )
+#: A null parameter equals no row, so that an identifier which is not given names nothing.
+_NAMED = (
+    select(session)
+    .where(
+        or_(
+            session.c.reference == bindparam("reference"),
+            session.c.provider_session_id == bindparam("session"),
+            and_(session.c.website_reference == bindparam("website"), session.c.provider_key == bindparam("key")),
+        )
+    )
+    .limit(4)
+)
 _DEPOSIT_BY_REFERENCE = select(deposit).where(deposit.c.reference == bindparam("reference"))
 
 
@@ -87,16 +99,9 @@ def sessions_named(
     unit: Unit, *, reference: str | None, provider_session_id: str | None, ours: tuple[str, str] | None
 ) -> Sequence[SessionRow]:
     """Every session that any of the identifiers names; ``ours`` is (websiteReference, idempotencyKey), both needed."""
-    terms = []
-    if reference is not None:
-        terms.append(session.c.reference == reference)
-    if provider_session_id is not None:
-        terms.append(session.c.provider_session_id == provider_session_id)
-    if ours is not None:
-        terms.append(and_(session.c.website_reference == ours[0], session.c.provider_key == ours[1]))
-    if not terms:
-        return []
-    return [record(SessionRow, row) for row in unit.execute(select(session).where(or_(*terms)).limit(4))]
+    website, key = ours or (None, None)
+    given = {"reference": reference, "session": provider_session_id, "website": website, "key": key}
+    return [record(SessionRow, row) for row in unit.execute(_NAMED, given)]
 
 
 def deposit_by_reference(unit: Unit, reference: str) -> DepositRow | None:

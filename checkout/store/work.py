@@ -23,11 +23,18 @@ def _held(table: Table) -> Update:
 
 
 @cache
-def _due(table: Table) -> Select[Any]:
-    """Rows that may be claimed, built once per table."""
-    return select(table.c.id).where(
-        table.c.due_at <= bindparam("now"), or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now"))
-    )
+def _due(table: Table, limit: int, *, skip_locked: bool) -> Select[Any]:
+    """Rows that may be claimed, the oldest first, built once per table."""
+    free = or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now"))
+    due = select(table.c.id).where(table.c.due_at <= bindparam("now"), free).order_by(table.c.due_at, table.c.id)
+    return due.limit(limit).with_for_update(skip_locked=True) if skip_locked else due.limit(limit)
+
+
+@cache
+def _next_due(table: Table) -> Select[Any]:
+    """The earliest of the rows that nobody alive holds, built once per table."""
+    free = or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now"))
+    return select(table.c.due_at).where(table.c.due_at.is_not(None), free).order_by(table.c.due_at).limit(1)
 
 
 def claim(
@@ -37,11 +44,9 @@ def claim(
 
     PostgreSQL skips rows another worker is looking at; on SQLite the transaction is the only writer.
     """
-    due = _due(table).order_by(table.c.due_at, table.c.id).limit(limit)
+    due = _due(table, limit, skip_locked=not unit.is_sqlite)
     if kinds is not None:
         due = due.where(kinds)
-    if not unit.is_sqlite:
-        due = due.with_for_update(skip_locked=True)
     ids = [row.id for row in unit.execute(due, {"now": now})]
     if ids:
         unit.execute(update(table).where(table.c.id.in_(ids)).values(lease_token=token, lease_until=now + lease))
@@ -88,12 +93,7 @@ def release(
 
 def next_due(unit: Unit, table: Table, *, now: datetime) -> datetime | None:
     """When the next row that nobody alive holds is due: a read, so that idle workers do not queue for the writer."""
-    row = unit.execute(
-        select(table.c.due_at)
-        .where(table.c.due_at.is_not(None), or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
-        .order_by(table.c.due_at)
-        .limit(1)
-    ).first()
+    row = unit.execute(_next_due(table), {"now": now}).first()
     return None if row is None else row.due_at
 
 

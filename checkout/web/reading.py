@@ -48,7 +48,7 @@ class Object(dict[str, Any]):
         super().__init__(pairs)
         self.problems: dict[Path, list[str]] = {}
         self.repeated: list[str] = []
-        if False:
+        if len(self) != len(pairs):
             seen: set[str] = set()
             for name, _ in pairs:
                 if name in seen and name not in self.repeated:

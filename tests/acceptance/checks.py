@@ -130,7 +130,8 @@ class Checks:
         """Every delivery that was answered 2xx is here and applied; none was given up by its sender."""
         state_of = {(row.provider, row.body_hash): row for row in self._rows(tables.event)}
         told = {
-            (row.provider, read_body(row.provider, self._sealer.open(row.body_sealed)).event_id) for row in state_of.values()
+            (row.provider, read_body(row.provider, self._sealer.open(row.body_sealed)).event_id)
+            for row in state_of.values()
         }
         for who in ("stable_mint", "stables"):
             for one in self._world.ask(who, "deliveries"):

@@ -9,6 +9,7 @@ every child is killed. Linux only, as the simulator's kill switch is.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import random
@@ -58,6 +59,9 @@ def _import_everything() -> None:
     import checkout.web
     import tests.acceptance.commits
     import tests.acceptance.outside  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # else every child would go through all of this again, and copy the memory by doing so
 
 
 def _start(order: dict[str, Any], children: dict[int, str]) -> None:
@@ -115,7 +119,9 @@ def _settle(order: dict[str, Any]) -> None:
     os.environ.update(order["environ"])
     os.chdir(order["folder"])
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    output = log if order.get("output") is None else os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    output = (
+        log if order.get("output") is None else os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    )
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (log, 2)):
         os.dup2(source, target)

@@ -7,6 +7,7 @@ the Standard Webhooks library, as a shop would, and keeps what it heard.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,7 +19,8 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from checkout.simulator.moments import Kills
+from checkout.simulator.callers import Address, processes_at
+from checkout.simulator.moments import Kills, Moment, Rule
 from checkout.simulator.options import Options
 from checkout.simulator.server import Servers
 from checkout.simulator.wire import HttpServer
@@ -31,8 +33,8 @@ def serve(order: dict[str, Any]) -> None:
     """Start everything, write the addresses to the file the order names, and run until killed."""
     options = Options(stable_mint=ANY_PORT, stables=ANY_PORT, **order["options"])
     shop = HttpServer(ANY_PORT)
-    shop.kills = Kills()
-    shop.application = shop_app(shop.kills)
+    shop.kills = kills = ShopKills()
+    shop.application = shop_app(kills)
     shop.start()
     with Servers(options) as servers:
         addresses = {"stable_mint": servers.stable_mint_url, "stables": servers.stables_url, "shop": shop.url}
@@ -43,7 +45,34 @@ def serve(order: dict[str, Any]) -> None:
         signal.pause()
 
 
-def shop_app(kills: Kills) -> Flask:
+class ShopKills(Kills):
+    """The providers' kill switch, for callers that hang up as soon as they know the status.
+
+    A worker does not read the body of a shop's answer: once it is being answered, nobody holds the connection any more.
+    So the caller is looked up while the request is handled, and that process is the one that is killed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._callers: dict[tuple[str, int], list[int]] = {}
+
+    def note(self, caller: Address, here: Address) -> None:
+        """Remember who calls; only while a kill is armed, because looking it up is slow."""
+        if any(not rule["struck"] or not rule["killed"] for rule in self.report()):
+            self._callers[caller.plain()] = processes_at(caller, here)
+
+    def strike(self, rule: Rule, caller: Address, here: Address) -> bool:
+        known = self._callers.pop(caller.plain(), [])
+        if rule.moment in (Moment.RECEIVED, Moment.BEFORE_ANSWER) or not known:
+            return super().strike(rule, caller, here)
+        for pid in known:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                rule.killed.append(pid)
+        return bool(rule.killed)
+
+
+def shop_app(kills: ShopKills) -> Flask:
     """The shop's endpoint and its control plane, of the same form as the providers'."""
     app = Flask("tiny_shop")
     heard: list[dict[str, Any]] = []
@@ -52,6 +81,11 @@ def shop_app(kills: Kills) -> Flask:
 
     @app.post(HOOKS)
     def hear() -> ResponseReturnValue:
+        ends = request.environ
+        kills.note(
+            Address(ends["REMOTE_ADDR"], int(ends["REMOTE_PORT"])),
+            Address(ends["SERVER_NAME"], int(ends["SERVER_PORT"])),
+        )
         headers = {name.lower(): value for name, value in request.headers}
         body = request.get_data(as_text=True)
         try:

@@ -12,21 +12,25 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from datetime import UTC, datetime, timedelta
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from sqlalchemy import select
 
 from checkout.rules.payouts import FINAL, PayoutState
 from checkout.store import payouts
-from checkout.store.tables import deposit, payout_item
+from checkout.store.records import PayoutRow, TransferRow
+from checkout.store.tables import deposit, payout, payout_item
 from tests.acceptance.points import Point, call_of
 from tests.acceptance.processes import KILLED
 from tests.acceptance.world import World
 
 COMMAND_S: Final = 30.0
-#: A payout that has not come as far as its funding in this time is left to the checks at the end.
-PATIENCE_S: Final = 45.0
+#: A payout that is not home in this time is left to the checks at the end.
+PATIENCE_S: Final = 60.0
+#: No worker polls a transfer within this time: long enough to start a command that reads it first.
+QUIET: Final = timedelta(seconds=0.35)
 #: One at a time: two settlement records made together would go into one payout, which is right but teaches less.
 _proposing = threading.Lock()
 
@@ -42,22 +46,19 @@ class Said:
 class Person:
     """One operator; several may work at once."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, ambushes: SimpleQueue[Point] | None = None) -> None:
         self._world = world
         self._name = name
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
-        self._ambushes: SimpleQueue[Point] = SimpleQueue()
+        #: Kills to lay in the read that the next command to reveal makes.
+        self._ambushes: SimpleQueue[Point] = SimpleQueue() if ambushes is None else ambushes
         self.problem: BaseException | None = None
         self.refused: list[str] = []  #: what commands refused, for the log of a failed run
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-
-    def ambush(self, point: Point) -> None:
-        """Have the next command that reveals killed in the read it makes; a worker's poll may come by first."""
-        self._ambushes.put(point)
 
     def stop(self) -> None:
         """End after the payout in hand; raises what went wrong."""
@@ -85,10 +86,10 @@ class Person:
             advice = next(iter(self._unrecorded()), None)
             if advice is not None:
                 self._record(advice)
-            payout = self._propose() if self._is_anything_free() else None
-        if payout is not None:
-            self.carry(payout)
-        return payout is not None or advice is not None
+            proposed = self._propose() if self._is_anything_free() else None
+        if proposed is not None:
+            self.carry(proposed)
+        return proposed is not None or advice is not None
 
     def _is_anything_free(self) -> bool:
         with self._world.services.context.database.read() as unit:
@@ -130,9 +131,9 @@ class Person:
             return {str(row.payout_id) for row in unit.execute(select(payout_item.c.payout_id).distinct())}
 
     def carry(self, ident: str) -> str:
-        """Approve, reveal and fund, each when its state has come; the last state seen."""
+        """Approve, reveal and fund, each when its state has come, and watch it home; the last state seen."""
         end = time.monotonic() + PATIENCE_S
-        retried = False
+        retried = asked = False
         while time.monotonic() < end:
             with self._world.services.context.database.read() as unit:
                 row, transfer = payouts.payout_by_id(unit, ident), payouts.transfer_of(unit, ident)
@@ -147,19 +148,37 @@ class Person:
                 self.command("payouts", "retry", ident)
             elif state is PayoutState.AWAITING_FUNDING and transfer is not None and transfer.checked_at is not None:
                 if transfer.instructions_revealed_at is None:
-                    self._lie_in_wait()
+                    if not self._ambushes.empty() and not self._lie_in_wait(row, transfer):
+                        time.sleep(0.02)
+                        continue
                     self.command("payouts", "reveal", ident)
-                else:
-                    self.command("payouts", "simulate-deposit", ident)
-                    return state
+                elif not asked:
+                    asked = True
+                    if self.command("payouts", "simulate-deposit", ident).code:
+                        self._let_expire(transfer.provider_transfer_id)
             time.sleep(0.05)
         return state
 
-    def _lie_in_wait(self) -> None:
-        if not self._ambushes.empty():
-            point = self._ambushes.get()
+    def _let_expire(self, transfer: str) -> None:
+        """The deposit may or may not have been asked for, and is never asked for again: without one, time goes by."""
+        kept = next(one for one in self._world.ask("stables", "transfers") if one["id"] == transfer)
+        if not kept["deposits"]["count"]:
+            self._world.tell("stables", f"transfers/{transfer}/status", {"status": "expired"})
+
+    def _lie_in_wait(self, row: PayoutRow, transfer: TransferRow) -> bool:
+        """Arm the kill at a moment when no worker is about to make the same call; False while one is."""
+        with self._world.services.context.database.read() as unit:
+            due_at = unit.execute(select(payout.c.due_at).where(payout.c.id == row.id)).scalar_one()
+        quiet = row.lease_token is None and due_at is not None and due_at - datetime.now(UTC) > QUIET
+        if quiet:
+            try:
+                point = self._ambushes.get_nowait()
+            except Empty:
+                return True
             call = call_of(point.where)
-            self._world.tell("stables", "kill", {"path": call.path, "method": call.method, "moment": point.when})
+            path = f"{call.path.partition('[')[0]}{transfer.provider_transfer_id}$"
+            self._world.tell("stables", "kill", {"path": path, "method": call.method, "moment": point.when})
+        return quiet
 
     def command(self, *arguments: str) -> Said:
         """Type one command until it lives to answer. A refusal is an answer; a bug or wrong usage is not."""

@@ -35,6 +35,13 @@ class Call:
     method: str
     path: str
 
+    def is_of(self, who: str, rule: Mapping[str, Any]) -> bool:
+        """Whether a rule of the simulator was armed for this call, or for it about one transfer alone."""
+        same = rule["path"] == self.path or (
+            self.path.endswith("/[^/]+$") and str(rule["path"]).startswith(self.path.partition("[")[0])
+        )
+        return same and (self.to, self.method) == (who, rule["method"])
+
 
 #: Every call of session creation, payout and notification, by each process that makes it.
 CALLS: Final = (
@@ -100,8 +107,7 @@ class Strikes:
             for rule in self._ask(who, "kills"):
                 roles = {self.role(pid) for pid in rule["killed"]}
                 for call in CALLS:
-                    same = (call.to, call.method, call.path) == (who, rule["method"], rule["path"])
-                    if same and call.role in roles:
+                    if call.is_of(who, rule) and call.role in roles:
                         found[Point("call", call.name, rule["moment"])] += 1
         return found
 
@@ -180,8 +186,7 @@ class Arming:
     def _pending(self, point: Point) -> bool:
         call = call_of(point.where)
         return any(
-            not rule["struck"]
-            and (rule["method"], rule["path"], rule["moment"]) == (call.method, call.path, point.when)
+            not rule["struck"] and call.is_of(call.to, rule) and rule["moment"] == point.when
             for rule in self._strikes._ask(call.to, "kills")
         )
 

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final
@@ -24,6 +25,13 @@ from tests.acceptance.world import World
 PATIENCE_S: Final = 40.0
 #: Paid payments that are not settled yet; more would only queue.
 UNDER_WAY_MAX: Final = 12
+#: Orders that wait, at once, for their session and their shopper.
+SHOPPERS: Final = 6
+#: Switches as they are unless a recipe says otherwise: while a session is opened, and when the shopper acts.
+PLAIN: Final[dict[str, Any]] = {"session_outcome": "ok", "session_outcome_times": None, "session_replay": "same"}
+TOLD: Final[dict[str, Any]] = {
+    "webhook_duplicates": 1, "webhook_version": "v2", "webhook_order": "normal", "later_events": "everything",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ class Storefront:
         self.orders: list[Order] = []
         self._ambushes: SimpleQueue[Point] = SimpleQueue()
         self._stop = threading.Event()
+        self._paying = threading.Lock()  # switches are the whole provider's: set and used by one shopper at a time
         self.problem: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="storefront", daemon=True)
 
@@ -86,10 +95,10 @@ class Storefront:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the order in hand; raises what went wrong."""
+        """End after the orders in hand; raises what went wrong."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join(PATIENCE_S + 10)
+            self._thread.join(2 * PATIENCE_S + 10)
         self._http.close()
         if self.problem is not None:
             raise self.problem
@@ -100,23 +109,51 @@ class Storefront:
 
     def sell(self, recipe: Recipe) -> Order:
         """One order, from the basket to what the shopper does at Stable Mint."""
-        number = next(self._numbers)
-        key = f"order-{number}"
-        plain = {"session_outcome": "ok", "session_outcome_times": None, "session_replay": "same"}
-        opening = dict(recipe.opening)
+        return self.pay(self.place(recipe), recipe)
+
+    def place(self, recipe: Recipe) -> tuple[str, str]:
+        """Open a payment; its key and its id."""
+        key = f"order-{next(self._numbers)}"
+        opening = PLAIN | dict(recipe.opening)
         if not self._ambushes.empty():
             opening |= self._lie_in_wait(self._ambushes.get())
-        self._world.tell("stable_mint", "switches", plain | opening)
+        self._world.tell("stable_mint", "switches", opening)
         content = self._content(recipe, key)
-        opened = self._patiently(lambda: self._post(content, key))
-        shown = self._patiently(lambda: self._open_one(opened["id"]))
-        told = {"webhook_duplicates": 1, "webhook_version": "v2", "webhook_order": "normal", "later_events": "everything"}
-        self._world.tell("stable_mint", "switches", plain | told | {"seed": number} | dict(recipe.telling))
+        return key, str(self._patiently(lambda: self._post(content, key))["id"])
+
+    def pay(self, placed: tuple[str, str], recipe: Recipe) -> Order:
+        """Go where the shopper is sent, as soon as that is known, and do what the recipe says."""
+        key, payment_id = placed
+        shown = self._patiently(lambda: self._open_one(payment_id))
         reference = str(shown["provider"]["reference"])
-        self._world.tell("stable_mint", f"sessions/{reference}/pay", {"outcome": recipe.outcome})
-        order = Order(key, opened["id"], recipe.outcome, reference)
+        with self._paying:
+            self._world.tell("stable_mint", "switches", TOLD | {"seed": len(self.orders)} | dict(recipe.telling))
+            self._world.tell("stable_mint", f"sessions/{reference}/pay", {"outcome": recipe.outcome})
+        order = Order(key, payment_id, recipe.outcome, reference)
         self.orders.append(order)
         return order
+
+    def _run(self) -> None:
+        try:
+            with ThreadPoolExecutor(SHOPPERS) as shoppers:
+                paying: list[Future[Order]] = []
+                for recipe in itertools.cycle(RECIPES):
+                    while self._is_crowded(paying) and not self._stop.wait(0.1):
+                        pass
+                    if self._stop.is_set():
+                        break
+                    paying.append(shoppers.submit(self.pay, self.place(recipe), recipe))
+                for one in paying:
+                    one.result()
+        except BaseException as problem:
+            self.problem = problem
+
+    def _is_crowded(self, paying: list[Future[Order]]) -> bool:
+        """Whether so much is under way that more would only queue."""
+        if sum(not one.done() for one in paying) >= SHOPPERS:
+            return True
+        waiting = {one["subject"] for one in self._world.ask("stable_mint", "deliveries?state=waiting")}
+        return len(waiting) > UNDER_WAY_MAX
 
     def _lie_in_wait(self, point: Point) -> dict[str, Any]:
         """Arm the kill; the switches that bring the right caller to it. The first call is the web's, the next a worker's."""
@@ -125,21 +162,6 @@ class Storefront:
         rule = {"path": call.path, "method": call.method, "moment": point.when, "nth": 2 if replay else 1}
         self._world.tell("stable_mint", "kill", rule)
         return dict(_lost("error_500_before_work")) if replay else {}
-
-    def _run(self) -> None:
-        try:
-            for recipe in itertools.cycle(RECIPES):
-                while self._under_way() > UNDER_WAY_MAX and not self._stop.wait(0.1):
-                    pass
-                if self._stop.is_set():
-                    return
-                self.sell(recipe)
-        except BaseException as problem:
-            self.problem = problem
-
-    def _under_way(self) -> int:
-        """Payments whose webhooks have not all been taken yet."""
-        return len({one["subject"] for one in self._world.ask("stable_mint", "deliveries?state=waiting")})
 
     def _content(self, recipe: Recipe, key: str) -> dict[str, Any]:
         cents = self._chance.randrange(500, 1000)

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Final
 
 from tests.acceptance.checks import Checks
@@ -80,7 +81,8 @@ class Round:
         self.chance = random.Random(seed)  # noqa: S311 - repeatable by design
         self.outcome = Outcome()
         self.storefront = Storefront(self.world, seed=seed)
-        self._people = [Person(self.world, f"{number}") for number in range(1, OPERATORS + 1)]
+        self._ambushes: SimpleQueue[Point] = SimpleQueue()
+        self._people = [Person(self.world, f"{number}", self._ambushes) for number in range(1, OPERATORS + 1)]
 
     def close(self) -> None:
         self.world.close()
@@ -138,7 +140,7 @@ class Round:
         """Arm the points, a few at a time, until each has struck; those that never did."""
         ambush = {
             "create session": self.storefront.ambush, "replay session": self.storefront.ambush,
-            "read before reveal": self._people[0].ambush,
+            "read before reveal": self._ambushes.put,
         }  # fmt: skip
         arming = Arming(self.world.strikes, points, self.world.tell, self.chance, ambush)
         with self.timed("kill points"):

@@ -27,8 +27,8 @@ SPEED: Final = 300
 #: Not scaled. Short, so that what a dead process held is soon somebody else's.
 LEASE_S: Final = 1.5
 TIMEOUT_S: Final = 0.75
-#: Nominal; ten real seconds from a transfer's creation.
-FUNDING_WINDOW_S: Final = 3_000
+#: Nominal; forty real seconds from a transfer's creation.
+FUNDING_WINDOW_S: Final = 12_000
 WORKERS: Final = 3
 
 #: Longer than the simulator's own, so that a state is seen before the next one comes; nominal seconds.
@@ -100,7 +100,9 @@ class World:
     def command(self, name: str, *arguments: str) -> tuple[Process, Path]:
         """Start one `checkout` command; its process and the file that gets its stdout."""
         output = self.folder / f"{name}.out"
-        process = self.launcher.start(name, "command", self.environ, arguments=[*arguments, "--json"], output=str(output))
+        process = self.launcher.start(
+            name, "command", self.environ, arguments=[*arguments, "--json"], output=str(output)
+        )
         return process, output
 
     def victims(self) -> list[int]:
@@ -150,7 +152,11 @@ class World:
             "STABLE_MINT_PARTNER_ID": "partner-demo", "STABLE_MINT_PARTNER_NAME": "Demo Partner",
             "STABLES_FUNDING_WINDOW": str(FUNDING_WINDOW_S),
         }  # fmt: skip
-        noted = {"TEST_COMMITS_SEEN": self.seen, "TEST_COMMITS_ARMED": self.folder / "armed", "TEST_ROLES": self.folder / "roles"}
+        noted = {
+            "TEST_COMMITS_SEEN": self.seen,
+            "TEST_COMMITS_ARMED": self.folder / "armed",
+            "TEST_ROLES": self.folder / "roles",
+        }
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return {**kept, **environment(database_url, **changes), **{name: str(path) for name, path in noted.items()}}
 

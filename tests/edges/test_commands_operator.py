@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.edges.command_line import Terminal
-from tests.system import BANK, RealClock, System, environment, make_system
+from tests.system import BANK, RealClock, System, environment, make_system, public_pem
 
 
 @pytest.fixture(autouse=True)
@@ -216,21 +216,14 @@ def test_an_unverified_delivery_is_believed_only_under_a_key_of_today(terminal: 
     assert "events reverify" in terminal.say("events", "replay", event["id"], code=1)
     assert "no key of today" in terminal.say("events", "reverify", event["id"], code=1)
     assert terminal.ask("events", "reverify", "--all") == [{"id": event["id"], "result": "refused"}]
-    rotated = {"STABLE_MINT_WEBHOOK_PUBLIC_KEY": _both_keys()}
-    assert terminal.ask("events", "reverify", event["id"], "--accept-stale", **rotated) == [
-        {"id": event["id"], "result": "stored"}
-    ]
+    rotated = Terminal({**terminal.environ, "STABLE_MINT_WEBHOOK_PUBLIC_KEY": public_pem("mint") + public_pem("new")})
+    accepted = rotated.ask("events", "reverify", event["id"], "--accept-stale")
+    assert accepted == [{"id": event["id"], "result": "stored"}]
     system.work()
     assert terminal.ask("payments", "show", answer.payment.id)["status"] == "settled"
     assert terminal.ask("events", "reverify", "--all") == []
     assert terminal.say("events", "reverify", code=2)
     assert "only an unverified" in terminal.say("events", "reverify", event["id"], code=1)
-
-
-def _both_keys() -> str:
-    from tests.system import public_pem
-
-    return public_pem("mint") + public_pem("new")
 
 
 # --- treasury and proof ------------------------------------------------------------------------------------------------

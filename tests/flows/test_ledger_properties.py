@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import text
+from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from checkout.inbox import Receipt as Answer
@@ -26,6 +26,7 @@ from checkout.rules.money import parse_amount
 from checkout.store import ledger, payments, payouts
 from checkout.store.engine import Taken
 from checkout.store.records import DepositRow, SessionRow
+from checkout.store.tables import metadata
 from tests.bookkeeper import SETTLED, WORDS, Bookkeeper, Receipt
 from tests.system import System, make_system
 
@@ -306,3 +307,16 @@ def test_what_is_allocated_before_its_record_is_treasury_like_the_rest(system: S
     )  # fmt: skip
     assert made.free == made.received
     assert system.balances()[f"treasury_free/{ASSET}"] == 10_790_000
+
+
+def test_every_check_that_the_tables_declare_is_in_the_database(system: System) -> None:
+    declared = {
+        str(check.name)
+        for table in metadata.tables.values()
+        for check in (*table.constraints, *(one for column in table.columns for one in column.constraints))
+        if isinstance(check, CheckConstraint)
+    }
+    inspector = inspect(system.database.engine)
+    there = {check["name"] for table in metadata.tables for check in inspector.get_check_constraints(table)}
+    assert declared
+    assert declared <= there

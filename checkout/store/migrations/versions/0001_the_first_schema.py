@@ -112,6 +112,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("created_at", Instant(timezone=True), nullable=False),
         sa.Column("restored_at", Instant(timezone=True), nullable=True),
+        sa.CheckConstraint("one = 1", name=op.f("ck_installation_single")),
         sa.PrimaryKeyConstraint("one", name=op.f("pk_installation")),
     )
     op.create_table(
@@ -299,6 +300,9 @@ def upgrade() -> None:
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(timezone=True), nullable=False),
         sa.Column("created_by", sa.String(length=80), nullable=False),
+        sa.CheckConstraint("fee_minor >= 0", name=op.f("ck_settlement_record_fee")),
+        sa.CheckConstraint("free_minor >= 0", name=op.f("ck_settlement_record_free")),
+        sa.CheckConstraint("received_minor > 0", name=op.f("ck_settlement_record_received")),
         sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_settlement_record_store_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_settlement_record")),
     )
@@ -315,6 +319,7 @@ def upgrade() -> None:
         sa.Column("settles_gross", sa.Boolean(), nullable=False),
         sa.Column("created_at", Instant(timezone=True), nullable=False),
         sa.Column("created_by", sa.String(length=80), nullable=False),
+        sa.CheckConstraint("evidence IN ('declared', 'recorded')", name=op.f("ck_settlement_rule_kind")),
         sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_settlement_rule_store_id")),
         sa.PrimaryKeyConstraint("store_id", "currency", name=op.f("pk_settlement_rule")),
     )
@@ -380,6 +385,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("lease_token", sa.String(length=40), nullable=True),
         sa.Column("lease_until", Instant(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payment_amount")),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_payment_customer_id")),
         sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_payment_store_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payment")),
@@ -417,6 +423,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("lease_token", sa.String(length=40), nullable=True),
         sa.Column("lease_until", Instant(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payout_amount")),
         sa.ForeignKeyConstraint(["payout_account_id"], ["payout_account.id"], name=op.f("fk_payout_payout_account_id")),
         sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_payout_store_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payout")),
@@ -434,6 +441,7 @@ def upgrade() -> None:
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("cause", sa.String(length=64), nullable=False),
         sa.Column("at", Instant(timezone=True), nullable=False),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_posting_amount")),
         sa.CheckConstraint("debit <> credit", name=op.f("ck_posting_two_accounts")),
         sa.ForeignKeyConstraint(["credit", "asset"], ["account.id", "account.asset"], name="fk_posting_credit_asset"),
         sa.ForeignKeyConstraint(["debit", "asset"], ["account.id", "account.asset"], name="fk_posting_debit_asset"),
@@ -451,6 +459,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=64), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("released_at", Instant(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payout_item_amount")),
         sa.ForeignKeyConstraint(["payout_id"], ["payout.id"], name=op.f("fk_payout_item_payout_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payout_item")),
     )
@@ -545,6 +554,7 @@ def upgrade() -> None:
         sa.Column("moves", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", Instant(timezone=True), nullable=False),
         sa.Column("settled_at", Instant(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_deposit_amount")),
         sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_deposit_payment_id")),
         sa.ForeignKeyConstraint(["session_id"], ["session.id"], name=op.f("fk_deposit_session_id")),
         sa.ForeignKeyConstraint(
@@ -659,6 +669,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("lease_token", sa.String(length=40), nullable=True),
         sa.Column("lease_until", Instant(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_refund_amount")),
         sa.ForeignKeyConstraint(["deposit_id"], ["deposit.id"], name=op.f("fk_refund_deposit_id")),
         sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("fk_refund_payment_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
