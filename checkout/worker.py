@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,6 +36,25 @@ AWAY: Final = timedelta(seconds=2)
 FAILED_STEP: Final = timedelta(seconds=30)
 
 
+class Bell:
+    """Wakes the threads of one kind of work; whoever rests on it misses nothing since it last listened."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self.rung = 0
+
+    def ring(self) -> None:
+        with self._condition:
+            self.rung += 1
+            self._condition.notify_all()
+
+    def rest(self, heard: int, wait: timedelta) -> None:
+        """Sleep until rung, unless that happened since ``heard`` was read."""
+        with self._condition:
+            if self.rung == heard:
+                self._condition.wait(wait.total_seconds())
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One kind of work: where its rows are, how many are claimed at once, and what a step does."""
@@ -45,6 +64,7 @@ class Line:
     batch: int
     threads: int
     step: Callable[[str, str], None]
+    bell: Bell = field(default_factory=Bell)
 
 
 class Worker:
@@ -65,8 +85,6 @@ class Worker:
         self._name = name
         self._events = events
         self._stop = threading.Event()
-        self._bell = threading.Condition()
-        self._rung = 0
         # one call at a time inside a lease: only what makes no provider call is claimed in batches; and every kind has
         # its own threads, so that a shop or provider that does not answer holds up nothing else
         self._lines = (
@@ -82,11 +100,11 @@ class Worker:
         self._stop.set()
         self.wake()
 
-    def wake(self) -> None:
-        """Look for work now."""
-        with self._bell:
-            self._rung += 1
-            self._bell.notify_all()
+    def wake(self, kind: str | None = None) -> None:
+        """Look for work now: of one kind, named as its table is, or of every kind."""
+        for line in self._lines:
+            if kind in (None, line.name):
+                line.bell.ring()
 
     def run(self) -> None:
         """Work until stopped, every kind of work in its own threads."""
@@ -108,11 +126,11 @@ class Worker:
     def _loop(self, line: Line) -> None:
         idle = IDLE if self._context.database.is_sqlite else IDLE_LISTENING
         while not self._stop.is_set():
-            heard = self._rung
+            heard = line.bell.rung
             try:
                 busy = self._work_off(line)
                 if not busy:
-                    self._rest(heard, self._until_due(line, idle))
+                    line.bell.rest(heard, self._until_due(line, idle))
             except StoreUnavailable:
                 log.warning("the database is away", worker=self._name, line=line.name)
                 self._stop.wait(AWAY.total_seconds())
@@ -126,12 +144,6 @@ class Worker:
         context = self._context
         with context.database.read() as unit:
             return next_due(unit, line.table, now=context.clock())
-
-    def _rest(self, heard: int, wait: timedelta) -> None:
-        """Sleep until rung, unless that happened since ``heard`` was read."""
-        with self._bell:
-            if self._rung == heard:
-                self._bell.wait(wait.total_seconds())
 
     def turn(self) -> int:
         """Claim and do some of every kind of work; how many steps were taken. Every kind gets its turn."""

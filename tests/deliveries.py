@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ import httpx
 from checkout.app import build
 from checkout.config import Settings
 from checkout.inbox import STABLES, Receipt
-from checkout.store import events, moves
+from checkout.store import events, ledger, moves, payments
 from checkout.store.records import EventRow
 from tests.system import System, environment
 
@@ -37,18 +37,36 @@ def last(system: System) -> EventRow:
     return kept(system)[-1]
 
 
+def money_of(system: System, payment_id: str) -> dict[str, int]:
+    """Where the postings of a payment's deposits have put money, by account, counted here."""
+    totals: dict[str, int] = {}
+    with system.database.read() as unit:
+        for deposit in payments.deposits_of(unit, payment_id):
+            for row in ledger.postings_of(unit, deposit.id):
+                for side, sign in (("debit", 1), ("credit", -1)):
+                    book = row[side].split("/", 1)[1]
+                    totals[book] = totals.get(book, 0) + sign * row["amount_minor"]
+    return {book: minor for book, minor in totals.items() if minor}
+
+
+def cases_about(system: System, subject: str) -> list[str]:
+    """Kinds of the open cases about something."""
+    with system.database.read() as unit:
+        return [one["kind"] for one in moves.cases_on(unit, subject) if one["closed_at"] is None]
+
+
 def open_cases(system: System) -> list[dict[str, Any]]:
     with system.database.read() as unit:
         return moves.list_cases(unit, include_closed=False, limit=1000)
 
 
-def beside(system: System, **changes: str) -> System:
-    """Another process of the same installation, with other settings."""
+def beside(system: System, *, mint: Callable[[httpx.Request], httpx.Response] | None = None, **changes: str) -> System:
+    """Another process of the same installation, with other settings, or with Stable Mint answering it otherwise."""
     url = system.database.url.render_as_string(hide_password=False)
     services = build(
         Settings.from_env(environment(url, **changes)),
         clock=system.clock,
-        stable_mint_transport=httpx.MockTransport(system.mint),
+        stable_mint_transport=httpx.MockTransport(mint or system.mint),
         stables_transport=httpx.MockTransport(lambda request: httpx.Response(503)),
         storefront_transport=httpx.MockTransport(system.shop),
     )

@@ -36,9 +36,8 @@ def follow(parent: int | None) -> None:
     if parent is None:
         return
     if sys.platform == "linux":
-        # Set after exec by the child itself: a function run between fork and exec may deadlock, and exec of a file with
-        # capabilities would clear it. The kernel keeps it until the next fork, which our grandchildren survive on
-        # purpose: gunicorn's own processes watch their own parent.
+        # Asked for by the child itself, after exec: a function run between fork and exec may deadlock. The kernel forgets
+        # it at the next fork, so every generation asks again.
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     else:  # pragma: no cover - only Linux can be told by the kernel
         threading.Thread(target=_look, args=(parent,), daemon=True).start()

@@ -29,9 +29,8 @@ def serve(ctx: click.Context, bind: Place, no_worker: bool, parent: int | None, 
     parents.follow(parent)
     with opened() as services:
         public_url = services.settings.public_url
-    # Everything that can be refused has been by now; what follows runs on.
-    logs.configure(sys.stderr)
     listener = listen(bind)
+    logs.configure(sys.stderr)  # everything that can be refused has been by now; what follows runs on
     url = url_of((bind[0], int(listener.getsockname()[1])))
 
     def ready(web: int, worker: int | None) -> None:

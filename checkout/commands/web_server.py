@@ -71,6 +71,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "preload_app": False,
             # who a request came from and under which scheme is decided by CHECKOUT_TRUSTED_PROXIES alone
             "forwarded_allow_ips": "",
+            # they would notice by themselves a second later, and hold the port until then
+            "post_fork": lambda server, _worker: parent.follow(server.pid),
             "post_worker_init": lambda _worker: self._ready(),
             "worker_exit": lambda _server, _worker: self._close(),
         }

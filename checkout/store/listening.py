@@ -14,8 +14,8 @@ WAIT_S: Final = 1.0
 RECONNECT_S: Final = 2.0
 
 
-def listen(database: Database, on_notice: Callable[[], None], stop: threading.Event) -> None:
-    """Call ``on_notice`` whenever a due row is committed, until ``stop``. Returns at once on SQLite.
+def listen(database: Database, on_notice: Callable[[str | None], None], stop: threading.Event) -> None:
+    """Call ``on_notice`` with the table whenever a due row is committed, until ``stop``. Returns at once on SQLite.
 
     A lost connection is made again; what was missed meanwhile is found by the workers' slow poll.
     """
@@ -28,9 +28,9 @@ def listen(database: Database, on_notice: Callable[[], None], stop: threading.Ev
         try:
             with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
                 connection.execute(f"LISTEN {CHANNEL}")
-                on_notice()
+                on_notice(None)  # any table: something may have become due before we listened
                 while not stop.is_set():
-                    for _ in connection.notifies(timeout=WAIT_S, stop_after=1):
-                        on_notice()
+                    for notice in connection.notifies(timeout=WAIT_S, stop_after=1):
+                        on_notice(notice.payload)
         except psycopg.Error:
             stop.wait(RECONNECT_S)

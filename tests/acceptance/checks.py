@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ from checkout.inbox import read_body
 from checkout.rules.payouts import FINAL
 from checkout.store import ledger, tables
 from tests.acceptance.storefront import Order
-from tests.acceptance.world import SPEED, World
+from tests.acceptance.world import World
 
 #: Work that is due later than this is a clock's, not something on its way.
 SOON: Final = timedelta(seconds=60)
-REST_S: Final = 75.0
+REST_S: Final = 120.0
 WORK: Final = (tables.event, tables.session, tables.payout, tables.notification, tables.payment)
 #: Cases a kill may rightly open: they say that a person has to look.
 RIGHTFUL_CASES: Final = frozenset({"exposed_transfer_ended", "payout_needs_approval", "session_not_opened"})
@@ -272,6 +272,4 @@ def _usdc(minor: int) -> Decimal:
 
 
 def _hash(body: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(body).hexdigest()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import json
 import os
 import random
@@ -20,6 +21,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 PR_SET_PDEATHSIG: Final = 1
+CHILDREN_NEED: Final = (
+    "checkout.cli", "checkout.commands.web_server", "checkout.web", "gunicorn.workers.gthread", "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite", "tests.acceptance.commits",
+    "tests.acceptance.outside",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -50,16 +56,8 @@ def main() -> None:
 
 def _import_everything() -> None:
     """What children need, so that none of them has to import it."""
-    import gunicorn.workers.gthread
-    import psycopg
-    import sqlalchemy.dialects.postgresql.psycopg
-
-    import checkout.cli
-    import checkout.commands.web_server
-    import checkout.web
-    import tests.acceptance.commits
-    import tests.acceptance.outside  # noqa: F401
-
+    for name in CHILDREN_NEED:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # else every child would go through all of this again, and copy the memory by doing so
 
@@ -168,12 +166,11 @@ def _web(order: dict[str, Any]) -> int:
     return 0
 
 
-def _command(order: dict[str, Any]) -> int:
+def _command(order: dict[str, Any]) -> NoReturn:
     """One command line of `checkout`, as a person or an init system starts it."""
     from checkout.cli import cli
 
     cli.main(order["arguments"])
-    return 0
 
 
 def _outside(order: dict[str, Any]) -> int:

@@ -26,9 +26,9 @@ from tests.acceptance.points import Point, call_of
 from tests.acceptance.processes import KILLED
 from tests.acceptance.world import World
 
-COMMAND_S: Final = 30.0
+COMMAND_S: Final = 60.0
 #: A payout that is not home in this time is left to the checks at the end.
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 #: No worker polls a transfer within this time: long enough to start a command that reads it first.
 QUIET: Final = timedelta(seconds=0.35)
 #: One at a time: two settlement records made together would go into one payout, which is right but teaches less.

@@ -22,7 +22,9 @@ from tests.acceptance.points import Point, call_of
 from tests.acceptance.world import World
 
 #: A shop that gets no usable answer for this long gives up, and the test fails.
-PATIENCE_S: Final = 40.0
+PATIENCE_S: Final = 120.0
+#: A shop whose shopper waits for so long asks for a fresh session.
+FRESH_S: Final = 20.0
 #: Paid payments that are not settled yet; more would only queue.
 UNDER_WAY_MAX: Final = 12
 #: Orders that wait, at once, for their session and their shopper.
@@ -124,7 +126,8 @@ class Storefront:
     def pay(self, placed: tuple[str, str], recipe: Recipe) -> Order:
         """Go where the shopper is sent, as soon as that is known, and do what the recipe says."""
         key, payment_id = placed
-        shown = self._patiently(lambda: self._open_one(payment_id))
+        begun = time.monotonic()
+        shown = self._patiently(lambda: self._open_one(payment_id, begun))
         reference = str(shown["provider"]["reference"])
         with self._paying:
             self._world.tell("stable_mint", "switches", TOLD | {"seed": len(self.orders)} | dict(recipe.telling))
@@ -178,11 +181,16 @@ class Storefront:
         headers = {"Authorization": f"Bearer {self._world.api_key}", "Idempotency-Key": key}
         return self._taken(self._http.post(f"{self._world.url}/v1/payments", json=content, headers=headers))
 
-    def _open_one(self, payment_id: str) -> dict[str, Any] | None:
-        """The payment, once a shopper could be sent to pay it."""
+    def _open_one(self, payment_id: str, begun: float) -> dict[str, Any] | None:
+        """The payment, once a shopper could be sent to pay it; a fresh session when that takes too long."""
         headers = {"Authorization": f"Bearer {self._world.api_key}"}
-        found = self._taken(self._http.get(f"{self._world.url}/v1/payments/{payment_id}", headers=headers))
-        return found if found is not None and found["provider"]["reference"] else None
+        url = f"{self._world.url}/v1/payments/{payment_id}"
+        found = self._taken(self._http.get(url, headers=headers))
+        if found is not None and found["provider"]["reference"]:
+            return found
+        if time.monotonic() - begun > FRESH_S:
+            self._http.post(f"{url}/sessions", headers=headers)
+        return None
 
     def _taken(self, answer: httpx.Response) -> dict[str, Any] | None:
         """The answer's content; None for one that means "again later"; anything else is a fault of ours."""
@@ -201,5 +209,5 @@ class Storefront:
                 found = None
             if found is not None:
                 return found
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise AssertionError(f"the service gave no usable answer for {PATIENCE_S} s\n{self._world.tails()}")

@@ -37,7 +37,7 @@ RANDOM_KILLS: Final = 22
 PAUSES: Final = (0.02, 0.35)
 OPERATORS: Final = 6
 #: A round that has not met all of its points by then says which it missed.
-POINTS_S: Final = 120.0
+POINTS_S: Final = 240.0
 #: Points of one torture round, beside its random kills.
 SAMPLE: Final = 40
 
@@ -118,8 +118,9 @@ class Round:
         """Sell and pay out without pause, under the provider's faults; at the end everybody finishes what is in hand."""
         stop = threading.Event()
         weather = threading.Thread(target=self._weather, args=(stop,), name="weather", daemon=True)
-        for one in (self.storefront, *self._people):
-            one.start()
+        self.storefront.start()
+        for person in self._people:
+            person.start()
         weather.start()
         try:
             yield
@@ -138,7 +139,7 @@ class Round:
 
     def kill_at(self, points: Iterable[Point], *, within_s: float = POINTS_S) -> list[Point]:
         """Arm the points, a few at a time, until each has struck; those that never did."""
-        ambush = {
+        ambush: dict[str, Callable[[Point], None]] = {
             "create session": self.storefront.ambush, "replay session": self.storefront.ambush,
             "read before reveal": self._ambushes.put,
         }  # fmt: skip
@@ -175,7 +176,7 @@ class Round:
         return self.outcome
 
     def _broken(self) -> bool:
-        return any(one.problem is not None for one in (self.storefront, *self._people))
+        return self.storefront.problem is not None or any(person.problem is not None for person in self._people)
 
     def _check(self) -> None:
         checks = Checks(self.world, self.storefront.orders)

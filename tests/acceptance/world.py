@@ -50,7 +50,7 @@ class World:
         self.seen = folder / "commits.seen"
         self.launcher = Launcher(folder, sockets=(self._socket.fileno(),))
         self.supervisor = Supervisor(self.launcher)
-        self.http = httpx.Client(trust_env=False, timeout=10)
+        self.http = httpx.Client(trust_env=False, timeout=60)
         self.addresses = self._start_outside(database_url)
         self.environ = self._environment(database_url)
         self.services: Services = build(Settings.from_env(self.environ))

@@ -191,6 +191,15 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
         listen(("no.such.host.invalid", 0))
 
 
+def test_serve_refuses_before_anything_is_started(terminal: Terminal, tmp_path: Path) -> None:
+    with listen(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "cannot listen" in terminal.say("serve", "--bind", f"127.0.0.1:{port}", code=1)
+    missing = f"sqlite:///{tmp_path / 'other.db'}"
+    for words in (["serve", "--bind", "127.0.0.1:0"], ["worker"]):
+        assert "checkout migrate" in terminal.say(*words, code=1, CHECKOUT_DATABASE_URL=missing)
+
+
 def test_a_url_for_this_machine_names_an_address_that_can_be_called() -> None:
     assert url_of(("0.0.0.0", 80)) == "http://127.0.0.1:80"  # noqa: S104 - nothing is bound
     assert url_of(("::1", 80)) == "http://[::1]:80"

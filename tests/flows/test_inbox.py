@@ -136,8 +136,9 @@ def test_signed_bytes_that_cannot_be_read_are_acknowledged_and_parked(system: Sy
 
 @pytest.mark.parametrize("value", [7, 1.5, True, None, [], {}, ""])
 @pytest.mark.parametrize("name", ["reference", "sessionId", "websiteReference", "idempotencyKey"])
-def test_an_identifier_of_the_wrong_type_names_nothing(sqlite_system: System, name: str, value: Any) -> None:
-    system = sqlite_system
+def test_an_identifier_of_the_wrong_type_names_nothing(shared_system: System, name: str, value: Any) -> None:
+    system = shared_system
+    system.clock.advance(seconds=1)
     session = system.sessions(system.pay().payment.id)[0]
     assert system.deliver(system.event(session, "initiated", **{name: value})) is Receipt.STORED
     system.work()

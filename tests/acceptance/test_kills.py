@@ -1,0 +1,66 @@
+"""Nothing is paid twice, lost or left behind, wherever a process is killed: real processes, real SIGKILL, both databases.
+
+One round per database (``tests.acceptance.torture``): a clean run counts the commits there are; then processes are killed
+at each moment of every provider call, before and after each commit, and at random moments; then all rests and is checked.
+``TEST_KILLS_SEED`` repeats a run's choices.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.acceptance.points import Point, call_points, commit_points
+from tests.acceptance.torture import RANDOM_KILLS, whole_round
+
+SEED: Final = int(os.environ.get("TEST_KILLS_SEED", "20261121"))
+
+#: Commits that there must be, whatever they do inside: session creation, events received and applied, a payout's whole way.
+EXPECTED: Final = frozenset(
+    {
+        "payments._open", "sessions._open", "sessions._unknown", "sessions._lose", "inbox._keep", "inbox._known",
+        "events.step deposit:open", "events.step deposit:initiated", "events.step deposit:submitted",
+        "events.step deposit:accepted", "events.step deposit:settled", "events.step deposit:failed",
+        "treasury.record", "payouts.propose payout:proposed", "payouts.approve payout:approved", "payouts.reveal",
+        "payouts._deposit_attempt", "payouts.simulate_deposit", "offramp._keep_quote payout:quoted", "offramp._send",
+        "offramp._again", "offramp._unknown", "transfers.adopt payout:transfer_created",
+        "transfers._follow payout:awaiting_funding", "transfers._follow payout:funded",
+        "transfers._follow payout:submitted", "transfers._follow payout:processed",
+        "transfers._follow payout:completed", "notifications._record",
+    }
+)  # fmt: skip
+
+#: What each database's round killed, for the count over both.
+_killed: dict[str, Counter[Point]] = {}
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_money_moves_once_and_nothing_is_lost(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = database_url.partition(":")[0].partition("+")[0]
+    outcome, names = whole_round(database_url, tmp_path, seed=SEED)
+    with capsys.disabled():
+        print("\n" + outcome.text(f"killed on {kind}, seed {SEED}"))
+    assert set(names) >= EXPECTED
+    struck = {point for point, count in outcome.kills.items() if count}
+    assert struck >= {*call_points(), *commit_points(names)}
+    assert outcome.random_kills.total() >= 20
+    assert outcome.random_kills.total() <= RANDOM_KILLS
+    _killed[kind] = outcome.kills
+
+
+@pytest.mark.slow
+def test_every_call_and_every_commit_was_killed_three_times_in_all() -> None:
+    if set(_killed) != {"sqlite", "postgresql"}:
+        pytest.skip("the rounds on both databases have not run before this")
+    places: Counter[tuple[str, str]] = Counter()
+    for kills in _killed.values():
+        for point, count in kills.items():
+            places[point.kind, point.where] += count
+    common = set.intersection(*({(one.kind, one.where) for one in kills} for kills in _killed.values()))
+    assert {place: places[place] for place in common if places[place] < 3} == {}
