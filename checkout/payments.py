@@ -22,7 +22,7 @@ from checkout.reckoning import reckon
 from checkout.rules.money import Money
 from checkout.rules.payments import PAID, SessionState, Status
 from checkout.rules.urls import shop_url_problem
-from checkout.sessions import Payer, ProviderGate, Sessions
+from checkout.sessions import Draft, Payer, ProviderGate, Sessions
 from checkout.store import payments as rows
 from checkout.store import stores
 from checkout.store.engine import Taken, Unit
@@ -86,26 +86,26 @@ class Payments:
         Raises RequestRefused (all bad fields), IdempotencyReused (same key, other content), ProviderCallsBusy (nothing
         stored). An unknown outcome at the provider leaves the payment ``created``; the worker goes on.
         """
-        urls = self._check(store, wanted)
         for _ in range(CUSTOMER_RACES_MAX):
             try:
-                return self._open(store, wanted, urls), True
-            except (Taken, ProviderCallsBusy) as refused:
-                # an equal request was faster (or this one is a repeat), or another payment of a new customer
+                return self._open(store, wanted), True
+            except (Taken, ProviderCallsBusy, RequestRefused) as refused:
+                # an equal request was faster, or this one is a repeat (its answer stands, whatever the rules are by
+                # now), or another payment of a new customer was faster
                 known = self._by_key(store, wanted)
                 if known is not None:
                     return known, False
-                if isinstance(refused, ProviderCallsBusy):
+                if not isinstance(refused, Taken):
                     raise
         raise LostRace("the payment could not be stored; try again")
 
-    def _open(self, store: StoreRow, wanted: NewPayment, urls: Mapping[str, str | None]) -> PaymentAnswer:
+    def _open(self, store: StoreRow, wanted: NewPayment) -> PaymentAnswer:
         context = self._context
         now = context.clock()
         token = sealing.token()
-        values = self._values(store, wanted, urls, token, now)
+        values = self._values(store, wanted, token, now)
         payer = self._payer(store, wanted)
-        draft = self._sessions.draft(_preview(values), store, None if payer is None else payer[1])
+        draft = self._draft(store, wanted, values, None if payer is None else payer[1])
         with self._gate.enter():
             with context.database.write() as unit:
                 values["customer_id"] = None if payer is None else self._customer(unit, store, wanted, payer[0], now)
@@ -167,41 +167,32 @@ class Payments:
         declined = outcome.message if isinstance(outcome, Declined) else None
         return self._answer(ident, declined)
 
-    def _check(self, store: StoreRow, wanted: NewPayment) -> dict[str, str | None]:
-        """The rules that need the store; returns the four URLs, the store's where the request has none."""
-        settings = self._context.settings
+    def _draft(self, store: StoreRow, wanted: NewPayment, values: Mapping[str, Any], payer: Payer | None) -> Draft:
+        """The first session's draft; RequestRefused with what the provider and the store's own rules find, together."""
+        problems = self._problems(store, wanted)
+        try:
+            draft = self._sessions.draft(_preview(values), store, payer)
+        except RequestRefused as refused:
+            raise RequestRefused({**refused.fields, **problems}) from None
+        if problems:
+            raise RequestRefused(problems)
+        return draft
+
+    def _problems(self, store: StoreRow, wanted: NewPayment) -> dict[str, str]:
+        """What only we can say: the widget is not offered yet, and return URLs lead to the store's own origins."""
         problems: dict[str, str] = {}
-        if wanted.flow not in FLOWS:
-            problems["flow"] = f"must be one of {', '.join(FLOWS)}"
-        elif wanted.flow not in settings.stable_mint.flows:
-            problems["flow"] = f"this account is not onboarded for {wanted.flow} (STABLE_MINT_FLOWS)"
-        elif wanted.flow == "embedded":
+        if wanted.flow == "embedded":
             problems["flow"] = "the embedded flow needs the widget (STABLE_MINT_WIDGET_URL), which is not offered yet"
-        if wanted.amount is None and wanted.flow != "embedded":
-            problems["amount"] = "is required"
-        if wanted.flow == "hosted_partner":
-            if wanted.customer_id is None:
-                problems["customer.id"] = "is required for a partner-managed customer"
-            if wanted.customer_email is None:
-                problems["customer.email"] = "is required for a partner-managed customer"
-            if wanted.payment_method is not None:
-                problems["payment_method"] = "is only for flow hosted"
-        urls: dict[str, str | None] = {}
         origins = json.loads(store.origins)
-        sandbox = settings.mode is Mode.SANDBOX
+        sandbox = self._context.settings.mode is Mode.SANDBOX
         for name in RETURN_URLS:
             asked = wanted.urls.get(name)
-            urls[name] = asked
             problem = None if asked is None else shop_url_problem(asked, origins, sandbox=sandbox)
             if problem is not None:
                 problems[name] = problem
-        if problems:
-            raise RequestRefused(problems)
-        return urls
+        return problems
 
-    def _values(
-        self, store: StoreRow, wanted: NewPayment, urls: Mapping[str, str | None], token: str, now: datetime
-    ) -> dict[str, Any]:
+    def _values(self, store: StoreRow, wanted: NewPayment, token: str, now: datetime) -> dict[str, Any]:
         context = self._context
         return {
             "id": context.new_id("pay"),
@@ -221,7 +212,7 @@ class Payments:
             "pay_token_sealed": context.sealer.seal_text(token),
             "created_at": now,
             "updated_at": now,
-            **urls,
+            **{name: wanted.urls.get(name) for name in RETURN_URLS},
         }
 
     def _payer(self, store: StoreRow, wanted: NewPayment) -> tuple[str, Payer] | None:

@@ -307,6 +307,9 @@ class Sessions:
             locked = self._locked(unit, draft)
             self._release(unit, draft, state=SessionState.LOST, problem=why)
             number = len(payments.sessions_of(unit, locked.id)) + 1
+            if locked.cancelled_at is not None or locked.expired_at is not None:
+                reckon(unit, context, locked, cause=f"session {draft.session_id} lost", now=now)
+                return None
             if number > AUTOMATIC_MAX:
                 open_case(
                     unit, context.new_id("case"), kind="session_not_opened", subject=locked.id,

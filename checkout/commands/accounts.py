@@ -14,7 +14,7 @@ from checkout.errors import RequestRefused
 HEADS = ("id", "name", "bank", "pays out", "from", "state")
 
 
-@click.group()
+@click.group(short_help="Bank accounts that payouts go to.")
 def accounts() -> None:
     """Payout accounts: a bank account with its corridor, Stables customer and purpose code."""
 

@@ -11,7 +11,7 @@ from checkout.commands.installation import opened, proven
 HEADS = ("id", "kind", "subject", "age", "detail")
 
 
-@click.group()
+@click.group(short_help="What waits for a person.")
 def cases() -> None:
     """What waits for a person: kind, subject, age, what may be done; closed with who and why."""
 

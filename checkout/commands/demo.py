@@ -21,16 +21,16 @@ from checkout.rules.payouts import PayoutState
 
 #: Fast enough to watch, slow enough that a quote outlives the transfer it is used for, on a busy machine too.
 SPEED: Final = 20.0
-TIMEOUT_S: Final = 90.0
+TIMEOUT_S: Final = 120.0
 #: Real providers take their own time.
 TIMEOUT_OUTSIDE_S: Final = 900.0
 WATCH_S: Final = 0.5
 
 
-@click.command()
+@click.command(short_help="One order, from checkout to the bank.")
 @click.option("--once", is_flag=True, help="Play it through by itself, without a browser.")
 @click.option("--speed", type=click.FloatRange(1, 200), default=SPEED, show_default=True, help="Divides every wait.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(1), help="Seconds for --once. Default: 90.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(1), help="Seconds for --once. Default: 120.")
 @json_option
 @click.pass_context
 def demo(ctx: click.Context, once: bool, speed: float, timeout_s: float | None, as_json: bool) -> None:

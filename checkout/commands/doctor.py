@@ -15,7 +15,7 @@ import httpx
 from checkout.app import Services, build
 from checkout.commands.answers import answer, json_option, table
 from checkout.commands.init import SIGNING_FILE
-from checkout.commands.installation import DOTENV, environment, require_current
+from checkout.commands.installation import DOTENV, environment, require_current, settings_of
 from checkout.commands.keys import key_checks
 from checkout.config import Mode, Settings
 from checkout.errors import CheckoutError, KeyRefused, SettingsRefused
@@ -47,7 +47,7 @@ class Finding:
     do: str = ""
 
 
-@click.command()
+@click.command(short_help="What is wrong here, and what to do.")
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
@@ -72,7 +72,7 @@ def _examine() -> Iterator[Finding]:
     yield from _files()
     try:
         environ = environment()
-        settings = Settings.from_env(environ)
+        settings = settings_of(environ)
     except SettingsRefused as refused:
         for name, reason in refused.problems:
             yield Finding(f"setting {name}", FAIL, reason, f"correct {name} in the environment or in .env")

@@ -21,7 +21,7 @@ SAID = {
 }
 
 
-@click.group()
+@click.group(short_help="What the providers told us.")
 def events() -> None:
     """Webhook deliveries: stored raw, applied later, never dropped."""
 

@@ -16,7 +16,7 @@ import click
 
 from checkout.app import system_clock
 from checkout.commands.answers import answer, facts, json_option
-from checkout.commands.installation import DOTENV, present_settings, process_environment
+from checkout.commands.installation import DOTENV, present_settings, process_environment, settings_of
 from checkout.config import Mode, Settings
 from checkout.environment import VARIABLES
 from checkout.errors import NotPossible
@@ -44,7 +44,7 @@ HEAD: Final = """\
 """
 
 
-@click.command()
+@click.command(short_help="Make a sandbox installation here.")
 @json_option
 def init(as_json: bool) -> None:
     """Write .env with sandbox settings and fresh keys, and create the database. Never overwrites."""
@@ -57,7 +57,7 @@ def init(as_json: bool) -> None:
                 f"there is {path} already, and init never overwrites; use another directory, or move it away"
             )
     written, signing_pem = _fresh(given)
-    settings = Settings.from_env({**written, **given})  # refuses what the environment says before anything is made
+    settings = settings_of({**written, **given})  # refuses what the environment says before anything is made
     _migrate(settings)
     _write(DOTENV, _dotenv(written, given))
     if signing_pem is not None:
@@ -134,7 +134,7 @@ def _write(path: Path, content: str) -> None:
         file.write(content)
 
 
-@click.command()
+@click.command(short_help="Create or upgrade the database.")
 @json_option
 def migrate(as_json: bool) -> None:
     """Bring the database to the newest schema. Does nothing when it is there."""

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +47,18 @@ def environment() -> dict[str, str]:
     return {**{name: value for name, value in written.items() if value is not None}, **os.environ}
 
 
+def settings_of(environ: Mapping[str, str]) -> Settings:
+    """The settings these variables make; SettingsRefused names every problem, a missing database driver too."""
+    settings = Settings.from_env(environ)
+    if settings.database_url.startswith("postgresql") and find_spec("psycopg") is None:
+        reason = "PostgreSQL needs its driver: install the package with its extra, checkout[postgresql]"
+        raise SettingsRefused([("CHECKOUT_DATABASE_URL", reason)])
+    return settings
+
+
 def present_settings() -> Settings:
-    """The settings of this place; SettingsRefused names every problem."""
-    return Settings.from_env(environment())
+    """The settings of this place."""
+    return settings_of(environment())
 
 
 def require_current(database: Database) -> None:

@@ -28,7 +28,7 @@ WEBHOOKS = "STABLE_MINT_WEBHOOK_PUBLIC_KEY"
 DASHBOARD = "Give the public key to Stable Mint: dashboard, Developer Hub. They then issue the API key and secret."
 
 
-@click.group()
+@click.group(short_help="RSA keys, ours and Stable Mint's.")
 def keys() -> None:
     """The partner's RSA key pair, and Stable Mint's public keys."""
 

@@ -17,7 +17,7 @@ from checkout.store.records import PaymentRow
 from checkout.store.tracing import subject_of
 
 
-@click.group()
+@click.group(short_help="Orders' requests for money.")
 def payments() -> None:
     """One order's request for money; may need several sessions."""
 

@@ -23,7 +23,7 @@ NEXT: Mapping[str, str] = {
 }
 
 
-@click.group()
+@click.group(short_help="Money on its way to the bank.")
 def payouts() -> None:
     """One Stables off-ramp each: settlement records in, one bank credit out."""
 
@@ -38,7 +38,7 @@ def propose(store: str, account: str | None, claimed: str | None, as_json: bool)
     with opened() as services:
         ident = services.payouts.propose(store, account_id=account, who=proven(services, claimed))
         shown = services.payouts.show(ident)
-    answer(as_json, shown, _summary(shown), _next(shown))
+    answer(as_json, _told(shown), _summary(shown), _next(shown))
 
 
 @payouts.command()
@@ -80,7 +80,7 @@ def retry(id: str, claimed: str | None, as_json: bool) -> None:
     with opened() as services:
         services.payouts.retry(id, who=proven(services, claimed))
         shown = services.payouts.show(id)
-    answer(as_json, shown, _summary(shown), _next(shown))
+    answer(as_json, _told(shown), _summary(shown), _next(shown))
 
 
 @payouts.command()
@@ -143,7 +143,7 @@ def show(id: str, as_json: bool) -> None:
     cases = [(one["id"], one["kind"], "open" if one["open"] else "closed") for one in shown["cases"]]
     answer(
         as_json,
-        shown,
+        _told(shown),
         _summary(shown),
         table(("at", "from", "to", "because", "who"), moves, empty=""),
         table(("case", "kind", ""), cases, empty=""),
@@ -162,7 +162,7 @@ def list_(store: str | None, limit: int, as_json: bool) -> None:
         with services.context.database.read() as unit:
             found = rows.list_payouts(unit, store_id, limit=limit)
     document = [
-        {"id": one.id, "store": one.store_id, "state": one.state, "amount": one.amount.plain(), "asset": one.asset,
+        {"id": one.id, "store": one.store_id, "state": one.state, "status": one.state, "amount": one.amount.plain(), "asset": one.asset,
          "network": one.network, "note": one.note, "created_at": one.created_at, "created_by": one.created_by}
         for one in found
     ]  # fmt: skip
@@ -172,6 +172,11 @@ def list_(store: str | None, limit: int, as_json: bool) -> None:
     ]
     heads = ("id", "state", "amount", "created", "by", "note")
     answer(as_json, document, table(heads, lines, empty="No payout; `checkout payouts propose STORE` makes one."))
+
+
+def _told(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The document: ``status`` is the word of the API and of notifications for the same thing."""
+    return {**shown, "status": shown["state"]}
 
 
 def _summary(shown: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from checkout.config import Mode
 FIRST: Final = "installation"
 
 
-@click.group()
+@click.group(short_help="Those whose names are recorded.")
 def people() -> None:
     """Who may act: each person has a secret of their own."""
 

@@ -11,7 +11,7 @@ from checkout.commands.answers import answer, facts, json_option, moment, table
 from checkout.commands.installation import opened
 
 
-@click.command()
+@click.command(short_help="The whole line from any id.")
 @click.argument("id", metavar="ID")
 @json_option
 def trace(id: str, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def _cases(cases: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-@click.group()
+@click.group(short_help="Prove the ledger.")
 def report() -> None:
     """Proofs."""
 

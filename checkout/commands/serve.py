@@ -13,9 +13,10 @@ from checkout.commands.answers import announce, json_option
 from checkout.commands.installation import opened
 from checkout.commands.place import Place, PlaceType, listen, url_of
 from checkout.commands.supervision import PROCESSES, supervise
+from checkout.rules.urls import read_url
 
 
-@click.command()
+@click.command(short_help="The service here: web and one worker.")
 @click.option("--bind", type=PlaceType(), default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
 @click.option("--no-worker", is_flag=True, help="Only the web processes; `checkout worker` runs elsewhere.")
 @parents.parent_option
@@ -32,6 +33,9 @@ def serve(ctx: click.Context, bind: Place, no_worker: bool, parent: int | None, 
     listener = listen(bind)
     logs.configure(sys.stderr)  # everything that can be refused has been by now; what follows runs on
     url = url_of((bind[0], int(listener.getsockname()[1])))
+    public = read_url(public_url)
+    if public is not None and public.loopback and public.origin != url:
+        click.echo(f"warning: links lead to CHECKOUT_PUBLIC_URL, {public_url}; this listens at {url}", err=True)
 
     def ready(web: int, worker: int | None) -> None:
         document = {"url": url, "public_url": public_url, "pid": web, "worker_pid": worker}

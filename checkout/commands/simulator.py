@@ -40,7 +40,7 @@ class DemoStore:
     notification_secret: str = field(repr=False)
 
 
-@click.command()
+@click.command(short_help="Both providers and a demo shop.")
 @click.option("--stable-mint", type=PlaceType(), metavar="HOST:PORT", help="Default: where the settings look for it.")
 @click.option("--stables", type=PlaceType(), metavar="HOST:PORT", help="Default: where the settings look for it.")
 @click.option("--shop", type=PlaceType(), metavar="HOST:PORT", help="Default: 127.0.0.1:8103.")

@@ -17,7 +17,7 @@ from checkout.store.records import StoreRow
 ONCE = "It is shown this once."
 
 
-@click.group()
+@click.group(short_help="Shops: keys, addresses, rules, pauses.")
 def stores() -> None:
     """Shops: API keys, allowed origins, return URLs, notification endpoint, settlement rules."""
 

@@ -8,7 +8,7 @@ from checkout.commands.answers import age, answer, facts, json_option, table, wh
 from checkout.commands.installation import opened, proven
 
 
-@click.group()
+@click.group(short_help="Stablecoin: arrived, free, reserved.")
 def treasury() -> None:
     """The merchant's stablecoin: what arrived, what is free, reserved and in transit."""
 
@@ -70,7 +70,7 @@ def show(store: str, as_json: bool) -> None:
     )
 
 
-@click.group()
+@click.group(short_help="Whose unallocated money is.")
 def deposits() -> None:
     """Receipt attempts at Stable Mint: money belongs to deposits."""
 

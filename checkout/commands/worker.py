@@ -21,7 +21,7 @@ log = structlog.get_logger("checkout.worker")
 TICK_S = 0.1
 
 
-@click.command()
+@click.command(short_help="One more worker.")
 @click.option("--id", "name", metavar="NAME", help="Its name in the log. Default: host and process.")
 @parents.parent_option
 @json_option

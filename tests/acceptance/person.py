@@ -21,7 +21,7 @@ from sqlalchemy import select
 from checkout.rules.payouts import FINAL, PayoutState
 from checkout.store import payouts
 from checkout.store.records import PayoutRow, TransferRow
-from checkout.store.tables import deposit, payout, payout_item
+from checkout.store.tables import payout, payout_item
 from tests.acceptance.points import Point, call_of
 from tests.acceptance.processes import KILLED
 from tests.acceptance.world import World
@@ -72,18 +72,18 @@ class Person:
         try:
             while not self._stop.is_set():
                 if not self.work():
-                    self._stop.wait(0.1)
+                    self._stop.wait(0.3)
         except BaseException as problem:
             self.problem = problem
 
     def work_waits(self) -> bool:
         """Whether anything has settled that no record covers."""
-        return bool(self._unrecorded())
+        return bool(self._world.unrecorded())
 
     def work(self) -> bool:
         """Take what has settled as far as its funding; False when there was nothing to do."""
         with _proposing:
-            advice = next(iter(self._unrecorded()), None)
+            advice = self._advice()
             if advice is not None:
                 self._record(advice)
             proposed = self._propose() if self._is_anything_free() else None
@@ -95,20 +95,12 @@ class Person:
         with self._world.services.context.database.read() as unit:
             return bool(payouts.free_records(unit, self._world.store_id, "USDC", "polygon"))
 
-    def _unrecorded(self) -> list[dict[str, Any]]:
-        """Stable Mint's advice of what it delivered, for deposits that are settled here and not yet in a record."""
-        with self._world.services.context.database.read() as unit:
-            waiting = {
-                row.reference
-                for row in unit.execute(
-                    select(deposit.c.reference).where(
-                        deposit.c.stage == "settled", deposit.c.settlement_record_id.is_(None)
-                    )
-                )
-            }
+    def _advice(self) -> dict[str, Any] | None:
+        """Stable Mint's advice of what it delivered, for a deposit that is settled here and in no record yet."""
+        waiting = self._world.unrecorded()
         if not waiting:
-            return []
-        return [one for one in self._world.ask("stable_mint", "settlements") if one["reference"] in waiting]
+            return None
+        return next((one for one in self._world.ask("stable_mint", "settlements") if one["reference"] in waiting), None)
 
     def _record(self, advice: dict[str, Any]) -> None:
         delivered = advice["delivered"]
@@ -149,14 +141,14 @@ class Person:
             elif state is PayoutState.AWAITING_FUNDING and transfer is not None and transfer.checked_at is not None:
                 if transfer.instructions_revealed_at is None:
                     if not self._ambushes.empty() and not self._lie_in_wait(row, transfer):
-                        time.sleep(0.02)
+                        time.sleep(0.05)
                         continue
                     self.command("payouts", "reveal", ident)
                 elif not asked:
                     asked = True
                     if self.command("payouts", "simulate-deposit", ident).code:
                         self._let_expire(transfer.provider_transfer_id)
-            time.sleep(0.05)
+            time.sleep(0.1)
         return state
 
     def _let_expire(self, transfer: str) -> None:

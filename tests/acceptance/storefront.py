@@ -25,8 +25,10 @@ from tests.acceptance.world import World
 PATIENCE_S: Final = 120.0
 #: A shop whose shopper waits for so long asks for a fresh session.
 FRESH_S: Final = 20.0
-#: Paid payments that are not settled yet; more would only queue.
+#: Paid payments that are not settled yet, or not recorded yet.
 UNDER_WAY_MAX: Final = 12
+#: Between two orders while more has settled than the operators have come to.
+PACE_S: Final = 0.7
 #: Orders that wait, at once, for their session and their shopper.
 SHOPPERS: Final = 6
 #: Switches as they are unless a recipe says otherwise: while a session is opened, and when the shopper acts.
@@ -87,6 +89,7 @@ class Storefront:
         self._numbers = itertools.count(1)
         self.orders: list[Order] = []
         self._ambushes: SimpleQueue[Point] = SimpleQueue()
+        self._placed = 0.0  # when the last order was
         self._stop = threading.Event()
         self._paying = threading.Lock()  # switches are the whole provider's: set and used by one shopper at a time
         self.problem: BaseException | None = None
@@ -115,6 +118,7 @@ class Storefront:
 
     def place(self, recipe: Recipe) -> tuple[str, str]:
         """Open a payment; its key and its id."""
+        self._placed = time.monotonic()
         key = f"order-{next(self._numbers)}"
         opening = PLAIN | dict(recipe.opening)
         if not self._ambushes.empty():
@@ -152,8 +156,10 @@ class Storefront:
             self.problem = problem
 
     def _is_crowded(self, paying: list[Future[Order]]) -> bool:
-        """Whether so much is under way that more would only queue."""
+        """Whether so much is under way, or waits to be paid out, that more would only queue."""
         if sum(not one.done() for one in paying) >= SHOPPERS:
+            return True
+        if len(self._world.unrecorded()) > UNDER_WAY_MAX and time.monotonic() - self._placed < PACE_S:
             return True
         waiting = {one["subject"] for one in self._world.ask("stable_mint", "deliveries?state=waiting")}
         return len(waiting) > UNDER_WAY_MAX

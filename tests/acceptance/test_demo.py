@@ -19,7 +19,7 @@ from tests.acceptance.running import Running
 from tests.system import environment, private_pem, public_pem
 
 #: A demo takes some twenty seconds; the machine may be doing other things too.
-PATIENCE_S = 150
+PATIENCE_S = 240
 
 
 @contextmanager

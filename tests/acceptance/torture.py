@@ -35,7 +35,7 @@ from tests.postgres import server_or_reason
 RANDOM_KILLS: Final = 22
 #: Seconds between two random kills.
 PAUSES: Final = (0.02, 0.35)
-OPERATORS: Final = 6
+OPERATORS: Final = 10
 #: A round that has not met all of its points by then says which it missed.
 POINTS_S: Final = 240.0
 #: Points of one torture round, beside its random kills.

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
+from sqlalchemy import select
 
 from checkout.app import Services, build
 from checkout.config import Settings
 from checkout.simulator.stables.codes import CUSTOMER_ID
 from checkout.store.schema import migrate
+from checkout.store.tables import deposit
 from tests.acceptance.outside import HOOKS, is_alive
 from tests.acceptance.points import Strikes
 from tests.acceptance.processes import Launcher, Process, Supervisor
@@ -33,7 +35,7 @@ WORKERS: Final = 3
 
 #: Longer than the simulator's own, so that a state is seen before the next one comes; nominal seconds.
 STABLES: Final = {
-    "await_s": 30.0, "collect_s": 60.0, "submit_s": 60.0, "process_s": 60.0, "complete_s": 60.0, "quote_life_s": 600.0,
+    "await_s": 30.0, "collect_s": 150.0, "submit_s": 150.0, "process_s": 150.0, "complete_s": 150.0, "quote_life_s": 600.0,
     "funding_window_s": float(FUNDING_WINDOW_S), "actual_payout": "as_quoted",
 }  # fmt: skip
 
@@ -94,6 +96,14 @@ class World:
         answer = self.http.post(f"{self.addresses[who]}/_control/{path}", json=content)
         answer.raise_for_status()
         return answer.json()
+
+    def unrecorded(self) -> set[str]:
+        """References of deposits that are settled here and that no settlement record covers."""
+        wanted = select(deposit.c.reference).where(
+            deposit.c.stage == "settled", deposit.c.settlement_record_id.is_(None)
+        )
+        with self.services.context.database.read() as unit:
+            return {str(row.reference) for row in unit.execute(wanted)}
 
     # --- processes ---------------------------------------------------------------------------------------------------
 

@@ -69,7 +69,6 @@ def raw(**texts: str) -> str:
         ("country", None),
         ("flow", "card"),
         ("flow", None),
-        ("flow", "embedded"),
         ("order", ""),
         ("order", "   "),
         ("order", "x" * 121),
@@ -103,6 +102,13 @@ def test_a_bad_field_is_refused_by_its_name_and_nothing_is_stored(shared_api: Ap
     with nothing_stored(shared_api):
         found = problem(shared_api.open(**{field: value}), 422, "request-refused")
     assert list(named(found)) == [field]
+
+
+def test_the_embedded_flow_is_refused_with_a_reason_and_with_everything_else_that_is_wrong(shared_api: Api) -> None:
+    with nothing_stored(shared_api):
+        found = problem(shared_api.open(flow="embedded", amount="900.00"), 422, "request-refused")
+    assert {"flow", "amount"} <= set(named(found))
+    assert "not offered yet" in str(found["errors"])
 
 
 @pytest.mark.parametrize(

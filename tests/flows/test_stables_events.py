@@ -12,6 +12,7 @@ import pytest
 
 from checkout.inbox import STABLES, Receipt
 from checkout.store import payouts
+from checkout.store.moves import close_case
 from tests.deliveries import fates, hear_stables, kept, last, open_cases, stables_event, svix_headers
 from tests.offramp import Offramp, offramp
 from tests.system import System, make_system
@@ -49,8 +50,6 @@ def test_what_the_provider_wants_to_know_waits_for_a_person(system: System, kind
     (opened,) = open_cases(system)
     assert (opened["kind"], opened["subject"]) == (case, "tr_1")
     with system.database.write() as unit:
-        from checkout.store.moves import close_case
-
         close_case(unit, opened["id"], who="ann", note="answered", at=system.clock())
     hear_stables(system, stables_event(kind, event_object_id="tr_1", event_id="e2"), "msg_2")
     assert system.cases() == [case]  # asked anew
