@@ -15,7 +15,7 @@ from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible
 from checkout.inbox import STABLE_MINT, EventState, Reading, read_body
 from checkout.reckoning import reckon
-from checkout.rules.deposits import FAILED, KNOWN_WITHOUT_EFFECT, MONEY_STAGES, Stage, advance, stage_of
+from checkout.rules.deposits import FAILED, MONEY_STAGES, Stage, advance, stage_of
 from checkout.rules.money import CURRENCY_EXPONENTS, Money, read_provider_amount
 from checkout.rules.work import (
     EVENT_BACKOFF_MAX,
@@ -160,11 +160,9 @@ class Events:
             raise Parked(EventState.QUARANTINED, row.note)
         if row.provider != STABLE_MINT:
             return self._stables(unit, row, reading, now)
-        if reading.event_type in KNOWN_WITHOUT_EFFECT:
-            return Verdict(EventState.IGNORED, "known; moves nothing")
         stated = stage_of(reading.event_type, reading.version, self._context.settings.stable_mint.v1_accepted_is)
-        if stated is None:
-            raise Parked(EventState.QUARANTINED, "unknown event type")
+        if stated is None:  # withdrawals and the like: what nobody knows is a reading with a problem
+            return Verdict(EventState.IGNORED, "known; moves nothing")
         return self._deposit(unit, row, reading, stated, now)
 
     # --- Stable Mint ---------------------------------------------------------------------------------------------
@@ -174,7 +172,7 @@ class Events:
         self._check_partner(content)
         session = self._bind(unit, reading)
         payment = payments.payment_by_id(unit, session.payment_id, lock=True)
-        if payment is None:
+        if payment is None:  # pragma: no cover - a foreign key holds it
             raise NotFound("payment", session.payment_id)
         reference = reading.reference or self._only_reference(unit, session)
         money = self._money(content) if stated in MONEY_STAGES else None

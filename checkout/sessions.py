@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 from checkout import sealing
 from checkout.context import Context
@@ -28,7 +28,7 @@ from checkout.store.engine import Taken, Unit
 from checkout.store.moves import open_case, reopen_case
 from checkout.store.records import PaymentRow, StoreRow
 from checkout.store.tables import session as session_table
-from checkout.store.work import claim_one, release
+from checkout.store.work import release
 
 #: Sessions opened for one payment without anybody asking; then a person looks.
 AUTOMATIC_MAX: Final = 5
@@ -206,7 +206,7 @@ class Sessions:
         if payment is None:
             raise NotFound("payment", payment_id)
         store = stores.find_store(unit, payment.store_id)
-        if store is None:
+        if store is None:  # pragma: no cover - a foreign key holds it
             raise NotFound("store", payment.store_id)
         payer = None
         if payment.customer_id is not None:
@@ -240,6 +240,8 @@ class Sessions:
                 self._decline(draft, outcome)
             case Unknown():
                 successor = self._unknown(draft, outcome)
+            case _:
+                assert_never(outcome)
         return successor or Sent(outcome)
 
     def _open(self, draft: Draft, opened: OpenedSession) -> PaymentRow:
@@ -286,7 +288,7 @@ class Sessions:
         with context.database.write() as unit:
             self._locked(unit, draft)
             session = payments.session_by_id(unit, draft.session_id)
-            if session is None:
+            if session is None:  # pragma: no cover - sessions are never deleted
                 raise NotFound("session", draft.session_id)
             first = session.first_sent_at or session.created_at
             if now - first <= context.scaled(SESSION_RETRY_WINDOW):
@@ -332,15 +334,9 @@ class Sessions:
     def _locked(self, unit: Unit, draft: Draft) -> PaymentRow:
         """The payment, locked: before its session is touched, as everywhere."""
         payment = payments.payment_by_id(unit, draft.payment_id, lock=True)
-        if payment is None:
+        if payment is None:  # pragma: no cover - payments are never deleted
             raise NotFound("payment", draft.payment_id)
         return payment
-
-    def take(self, session_id: str, token: str) -> bool:
-        """Lease a session that is still being opened, for a shopper who is waiting for it."""
-        context = self._context
-        with context.database.write() as unit:
-            return claim_one(unit, session_table, session_id, now=context.clock(), lease=context.lease, token=token)
 
 
 def _usable(flow: str, opened: OpenedSession) -> bool:

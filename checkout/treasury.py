@@ -19,7 +19,7 @@ from checkout.rules.money import EXPONENTS, Money, parse_amount, split
 from checkout.store import ledger, payments, payouts, stores
 from checkout.store.engine import Unit
 from checkout.store.moves import WORKER, record_act
-from checkout.store.records import DepositRow
+from checkout.store.records import DepositRow, SettlementRecordRow
 from checkout.store.tables import settlement_record
 
 #: ``declared`` evidence is only for a deposit in the asset's own peg.
@@ -151,10 +151,10 @@ class Treasury:
 
     def _free_share(self, unit: Unit, deposit: DepositRow, now: datetime) -> None:
         record = payouts.settlement_record_by_id(unit, deposit.settlement_record_id or "")
-        if record is None:
+        if record is None:  # pragma: no cover - a foreign key holds it
             raise NotFound("settlement record", deposit.settlement_record_id or "")
         payouts.lock_treasury(unit, record.store_id, record.asset, record.network)
-        share = share_of(unit, record.id, deposit.id)
+        share = _share_of(unit, record, deposit.id)
         if share:
             asset = on_network(record.asset, record.network)
             posting = move(
@@ -296,18 +296,13 @@ def _store(
     return Recorded(ident, received, Money(free, received.currency), tuple(row.id for row in rows))
 
 
-def share_of(unit: Unit, record_id: str, deposit_id: str) -> int:
+def _share_of(unit: Unit, record: SettlementRecordRow, deposit_id: str) -> int:
     """The part of a record's held-back asset that belongs to one deposit's unallocated money, with no unit lost."""
-    record = payouts.settlement_record_by_id(unit, record_id)
-    if record is None:
-        return 0
-    rows = payouts.deposits_in_record(unit, record_id)
+    rows = payouts.deposits_in_record(unit, record.id)
     weights = []
     for row in rows:
         places, _ = ledger.placed(unit, row.id, row.currency or "")
         weights.append(places.get(Book.UNALLOCATED, 0))
-    if not sum(weights):
-        return 0
     shares = split(record.received_minor - record.free_minor, weights)
     return next(share for row, share in zip(rows, shares, strict=True) if row.id == deposit_id)
 

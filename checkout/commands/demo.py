@@ -40,7 +40,7 @@ def demo(ctx: click.Context, once: bool, speed: float, timeout_s: float | None, 
     """
     setting = set_up(process_environment(), speed=speed, usual_ports=not once)
     default = TIMEOUT_S if setting.own_providers else TIMEOUT_OUTSIDE_S
-    signal.signal(signal.SIGTERM, _end)
+    before = signal.signal(signal.SIGTERM, _end)
     timeline = Timeline(lambda line: click.echo(line, err=as_json))
     with Stage(setting, timeout_s=(timeout_s or default) if once else None) as stage:
         story = Story(stage, timeline)
@@ -55,6 +55,7 @@ def demo(ctx: click.Context, once: bool, speed: float, timeout_s: float | None, 
             code = failed.code
         finally:
             story.close()
+            signal.signal(signal.SIGTERM, before)
     ctx.exit(code)
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import click
 
@@ -52,7 +52,7 @@ def _look(parent: int) -> None:  # pragma: no cover - other systems
 
 
 class Asked:
-    """Whether somebody has asked this process to end. Main thread only.
+    """Inside the block: whether somebody has asked this process to end. Main thread only.
 
     The handler only notes it: taking a lock in a handler, as setting an Event does, can wait for the very code it
     interrupted.
@@ -60,9 +60,17 @@ class Asked:
 
     def __init__(self) -> None:
         self.by: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup, a closed terminal is no reason to end
-                signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, _frame: object) -> None:
         self.by = number

@@ -162,8 +162,11 @@ def list_(store: str | None, limit: int, as_json: bool) -> None:
         with services.context.database.read() as unit:
             found = rows.list_payouts(unit, store_id, limit=limit)
     document = [
-        {"id": one.id, "store": one.store_id, "state": one.state, "status": one.state, "amount": one.amount.plain(), "asset": one.asset,
-         "network": one.network, "note": one.note, "created_at": one.created_at, "created_by": one.created_by}
+        {
+            "id": one.id, "store": one.store_id, "state": one.state, "status": one.state, "amount": one.amount.plain(),
+            "asset": one.asset, "network": one.network, "note": one.note, "created_at": one.created_at,
+            "created_by": one.created_by,
+        }
         for one in found
     ]  # fmt: skip
     lines = [

@@ -67,7 +67,13 @@ def supervise(listener: socket.socket, *, with_worker: bool, ready: Callable[[in
 
     ``ready`` is called once, with the process ids of web server and worker, when the first web process can answer.
     """
-    asked = Asked()
+    with Asked() as asked:
+        return _supervise(asked, listener, with_worker=with_worker, ready=ready)
+
+
+def _supervise(
+    asked: Asked, listener: socket.socket, *, with_worker: bool, ready: Callable[[int, int | None], None]
+) -> int:
     ready_in, ready_out = os.pipe()
     os.set_blocking(ready_in, False)
     me = str(os.getpid())

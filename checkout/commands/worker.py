@@ -29,8 +29,7 @@ def worker(name: str | None, parent: int | None, as_json: bool) -> None:
     """Work until SIGTERM or Ctrl-C, then end after the step in hand."""
     parents.follow(parent)
     name = name or f"{socket.gethostname()}-{os.getpid()}"
-    asked = parents.Asked()
-    with opened() as services:
+    with parents.Asked() as asked, opened() as services:
         logs.configure(sys.stderr)
         if (
             parent is None

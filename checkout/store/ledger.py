@@ -83,11 +83,6 @@ def postings_of(unit: Unit, cause: str) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def books_in(unit: Unit, store_id: str, asset: str) -> dict[Book, int]:
-    """Balances of one store and asset, by book."""
-    return {Book(row["book"]): row["balance"] for row in balances(unit, store_id) if row["asset"] == asset}
-
-
 def placed(unit: Unit, deposit_id: str, currency: str) -> tuple[dict[Book, int], int]:
     """Where the postings caused by a deposit have put its money, per book, and how many postings there are."""
     rows = unit.execute(_PLACED, {"deposit": deposit_id, "currency": currency}).all()

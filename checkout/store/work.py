@@ -37,30 +37,15 @@ def _next_due(table: Table) -> Select[Any]:
     return select(table.c.due_at).where(table.c.due_at.is_not(None), free).order_by(table.c.due_at).limit(1)
 
 
-def claim(
-    unit: Unit, table: Table, *, now: datetime, lease: timedelta, token: str, limit: int, kinds: Any = None
-) -> list[str]:
+def claim(unit: Unit, table: Table, *, now: datetime, lease: timedelta, token: str, limit: int) -> list[str]:
     """Lease up to ``limit`` due rows to ``token``, oldest first; their ids. Rows leased to the living are passed over.
 
     PostgreSQL skips rows another worker is looking at; on SQLite the transaction is the only writer.
     """
-    due = _due(table, limit, skip_locked=not unit.is_sqlite)
-    if kinds is not None:
-        due = due.where(kinds)
-    ids = [row.id for row in unit.execute(due, {"now": now})]
+    ids = [row.id for row in unit.execute(_due(table, limit, skip_locked=not unit.is_sqlite), {"now": now})]
     if ids:
         unit.execute(update(table).where(table.c.id.in_(ids)).values(lease_token=token, lease_until=now + lease))
     return ids
-
-
-def claim_one(unit: Unit, table: Table, ident: str, *, now: datetime, lease: timedelta, token: str) -> bool:
-    """Lease one row now, due or not, unless somebody alive holds it."""
-    claimed = unit.execute(
-        update(table)
-        .where(table.c.id == ident, or_(table.c.lease_until.is_(None), table.c.lease_until <= now))
-        .values(lease_token=token, lease_until=now + lease)
-    )
-    return claimed.rowcount == 1
 
 
 def holds(unit: Unit, table: Table, ident: str, token: str, *, now: datetime) -> bool:

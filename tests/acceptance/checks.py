@@ -86,6 +86,7 @@ class Checks:
         payouts = {row.id: row for row in self._rows(tables.payout)}
         known = {row.provider_transfer_id for row in self._rows(tables.transfer)}
         funded: defaultdict[str, list[str]] = defaultdict(list)
+        ended: dict[str, str] = {}
         for one in self._world.ask("stables", "transfers"):
             payout, deposits = one["metadata"]["payout"], one["deposits"]
             if payout not in payouts:
@@ -95,6 +96,7 @@ class Checks:
             if not deposits["count"]:
                 continue
             funded[payout].append(one["id"])
+            ended[payout] = one["status"]
             exact = Decimal(deposits["sum"]) == Decimal(one["instructed_amount"]) == _usdc(payouts[payout].amount_minor)
             if deposits["count"] != 1 or not exact:
                 yield f"transfer {one['id']} of {payout} got {deposits} for {one['instructed_amount']}"
@@ -102,7 +104,9 @@ class Checks:
             count = len(funded[ident])
             if count > 1 or (row.state == "completed" and count != 1):
                 yield f"payout {ident} is {row.state} with {count} funded transfers"
-            if count == 1 and row.state != "completed":
+            # funds that came to a transfer the provider then let expire are a person's to find
+            rightful = row.state == "needs_decision" and ended.get(ident) == "expired"
+            if count == 1 and row.state != "completed" and not rightful:
                 yield f"payout {ident} was funded and is {row.state}: {row.note}"
 
     def _nothing_was_sent_before_it_was_stored(self) -> Iterator[str]:

@@ -73,14 +73,15 @@ def _start(order: dict[str, Any], children: dict[int, str]) -> None:
 def _reap(children: dict[int, str]) -> None:
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if pid == 0:
             return
         name = children.pop(pid, None)
         if name is not None:
-            _tell(ended=name, pid=pid, code=os.waitstatus_to_exitcode(status))
+            cpu_s = used.ru_utime + used.ru_stime
+            _tell(ended=name, pid=pid, code=os.waitstatus_to_exitcode(status), cpu_s=round(cpu_s, 3))
 
 
 def _tell(**news: object) -> None:

@@ -54,18 +54,23 @@ class ShopKills(Kills):
 
     def __init__(self) -> None:
         super().__init__()
-        self._callers: dict[tuple[str, int], list[int]] = {}
+        self._here = threading.local()  # the rule that strikes in this thread's request, and who makes it
+
+    def meet(self, method: str, path: str) -> Rule | None:
+        self._here.rule = super().meet(method, path)
+        self._here.callers = []
+        rule: Rule | None = self._here.rule
+        return rule
 
     def note(self, caller: Address, here: Address) -> None:
-        """Remember who calls; only while a kill is armed, because looking it up is slow."""
-        if any(not rule["struck"] or not rule["killed"] for rule in self.report()):
-            self._callers[caller.plain()] = processes_at(caller, here)
+        """Look up who calls, if this is the request in which somebody will be killed."""
+        if self._here.rule is not None:
+            self._here.callers = processes_at(caller, here)
 
     def strike(self, rule: Rule, caller: Address, here: Address) -> bool:
-        known = self._callers.pop(caller.plain(), [])
-        if rule.moment in (Moment.RECEIVED, Moment.BEFORE_ANSWER) or not known:
+        if rule.moment in (Moment.RECEIVED, Moment.BEFORE_ANSWER):
             return super().strike(rule, caller, here)
-        for pid in known:
+        for pid in self._here.callers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 rule.killed.append(pid)

@@ -60,9 +60,13 @@ class Person:
     def start(self) -> None:
         self._thread.start()
 
+    def ask_to_stop(self) -> None:
+        """Begin nothing new."""
+        self._stop.set()
+
     def stop(self) -> None:
         """End after the payout in hand; raises what went wrong."""
-        self._stop.set()
+        self.ask_to_stop()
         if self._thread.ident is not None:
             self._thread.join(PATIENCE_S + 2 * COMMAND_S)
         if self.problem is not None:
@@ -153,6 +157,7 @@ class Person:
 
     def _let_expire(self, transfer: str) -> None:
         """The deposit may or may not have been asked for, and is never asked for again: without one, time goes by."""
+        time.sleep(1)  # a call whose caller is dead may still be on its way
         kept = next(one for one in self._world.ask("stables", "transfers") if one["id"] == transfer)
         if not kept["deposits"]["count"]:
             self._world.tell("stables", f"transfers/{transfer}/status", {"status": "expired"})

@@ -27,6 +27,7 @@ class Process:
     role: str
     pid: int = 0
     code: int | None = None
+    cpu_s: float = 0.0  #: what it and its reaped children used; known at its end
     ended: threading.Event = field(default_factory=threading.Event)
 
     def wait(self, timeout_s: float) -> int:
@@ -52,7 +53,7 @@ class Launcher:
         self._sending = threading.Lock()  # one order at a time, so that the next "started" is its answer
         self._started: SimpleQueue[int] = SimpleQueue()
         self._running: dict[int, Process] = {}
-        self._early: dict[int, int] = {}  # ended before the order's own thread knew the pid
+        self._early: dict[int, dict[str, Any]] = {}  # ended before the order's own thread knew the pid
         self._lock = threading.Lock()
         self.on_end: Callable[[Process], None] = lambda _: None
         first = json.loads(self._news.readline() or b"{}")
@@ -73,9 +74,9 @@ class Launcher:
             process.pid = self._started.get(timeout=30)
         with self._lock:
             self._running[process.pid] = process
-            code = self._early.pop(process.pid, None)
-        if code is not None:
-            self._end(process.pid, code)
+            news = self._early.pop(process.pid, None)
+        if news is not None:
+            self._end(news)
         return process
 
     def alive(self) -> list[Process]:
@@ -98,15 +99,15 @@ class Launcher:
             if "started" in news:
                 self._started.put(news["pid"])
             else:
-                self._end(news["pid"], news["code"])
+                self._end(news)
 
-    def _end(self, pid: int, code: int) -> None:
+    def _end(self, news: dict[str, Any]) -> None:
         with self._lock:
-            process = self._running.pop(pid, None)
+            process = self._running.pop(news["pid"], None)
             if process is None:
-                self._early[pid] = code
+                self._early[news["pid"]] = news
                 return
-        process.code = code
+        process.code, process.cpu_s = news["code"], news["cpu_s"]
         process.ended.set()
         self.on_end(process)
 
@@ -119,6 +120,7 @@ class Supervisor:
         self._kept: dict[str, Callable[[], Process]] = {}
         self._dead: SimpleQueue[str | None] = SimpleQueue()
         self.ends: Counter[tuple[str, int]] = Counter()  #: (role, exit code) → how often, commands included
+        self.cpu_ms: Counter[str] = Counter()  #: by role, of what has ended
         self.running: dict[str, Process] = {}
         launcher.on_end = self._ended
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
@@ -137,6 +139,7 @@ class Supervisor:
 
     def _ended(self, process: Process) -> None:
         self.ends[process.role, process.code or 0] += 1
+        self.cpu_ms[process.role] += round(process.cpu_s * 1000)
         if process.name in self._kept:
             if process.code != KILLED:  # its own fault: do not spin
                 time.sleep(0.2)

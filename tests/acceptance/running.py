@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,17 +63,7 @@ class Running:
 
     def family(self) -> dict[int, str]:
         """Every living process that descends from the command, itself included: pid and command line."""
-        found = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                marked = f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
-                state = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-            except OSError:
-                continue
-            if marked and state != "Z":
-                found[int(entry.name)] = words
-        return found
+        return marked(self.mark)
 
     def of(self, words: str) -> list[int]:
         """Those of the family whose command line has ``words``."""
@@ -85,6 +77,41 @@ class Running:
             except ProcessLookupError:
                 continue
         self.process.wait(10)
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Every living process whose environment has the mark: pid and command line."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            has_it = f"{MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
+            state = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        except OSError:
+            continue
+        if has_it and state != "Z":
+            found[int(entry.name)] = words
+    return found
+
+
+@contextmanager
+def signalled(number: int, reached: Callable[[], bool]) -> Iterator[None]:
+    """Send this process a signal, as an operator would, as soon as ``reached``: for commands run inside a test."""
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.wait(0.05):
+            if reached():
+                os.kill(os.getpid(), number)
+                return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def until(reached: Callable[[], bool], within: float, saying: Callable[[], str] = str) -> None:

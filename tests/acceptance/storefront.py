@@ -99,9 +99,13 @@ class Storefront:
         """Sell on and on, recipe after recipe, until stopped."""
         self._thread.start()
 
+    def ask_to_stop(self) -> None:
+        """Begin nothing new."""
+        self._stop.set()
+
     def stop(self) -> None:
         """End after the orders in hand; raises what went wrong."""
-        self._stop.set()
+        self.ask_to_stop()
         if self._thread.ident is not None:
             self._thread.join(2 * PATIENCE_S + 10)
         self._http.close()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 import signal
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from checkout.commands.demo_shopper import pay
 from checkout.commands.place import free_port
 from checkout.simulator.options import Options
 from checkout.simulator.server import Servers
-from tests.acceptance.running import Running
+from tests.acceptance.running import MARK, Running, marked
+from tests.edges.command_line import Terminal
 from tests.system import environment, private_pem, public_pem
 
 #: A demo takes some twenty seconds; the machine may be doing other things too.
@@ -31,14 +34,17 @@ def playing(folder: Path, environ: dict[str, str], *words: str) -> Iterator[Runn
         one.clear()
 
 
-def test_one_order_reaches_the_bank_by_itself(database_url: str, tmp_path: Path) -> None:
-    with playing(
-        tmp_path, {"CHECKOUT_DATABASE_URL": database_url}, "--once", "--json", "--timeout", str(PATIENCE_S)
-    ) as one:
-        code = one.process.wait(PATIENCE_S + 30)
-        assert code == 0, one.log
-        document = json.loads(one.out)
-        assert one.family() == {}
+def test_one_order_reaches_the_bank_by_itself(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who tells the story runs inside the test here; everybody in it is a real process."""
+    monkeypatch.chdir(tmp_path)
+    mark = uuid.uuid4().hex
+    terminal = Terminal({"CHECKOUT_DATABASE_URL": database_url, MARK: mark})
+    result = terminal.type("demo", "--once", "--json", "--timeout", str(PATIENCE_S))
+    assert result.exit_code == 0, result.output
+    assert marked(mark) == {}
+    document = json.loads(result.stdout)
     assert document["payment"]["status"] == "settled"
     assert (document["payment"]["amount"], document["payment"]["currency"]) == ("9.00", "EUR")
     assert (document["settlement"]["received"], document["settlement"]["asset"]) == ("9.71", "USDC")
@@ -49,10 +55,8 @@ def test_one_order_reaches_the_bank_by_itself(database_url: str, tmp_path: Path)
     story = ["payment.asked", "shopper.paid", "payment.settled", "shop.notified", "advice", "treasury", "payout.quoted",
              "payout.approved", "payout.revealed", "payout.sent", "payout.completed", "bank", "proof"]  # fmt: skip
     assert [step for step in steps if step in story] == story
-    assert "Stable Mint delivered 9.71 USDC for EUR 9.00" in one.log
-    assert not [
-        path for path in tmp_path.iterdir() if path.suffix not in (".out", ".log") and "checkout.db" not in path.name
-    ]
+    assert "Stable Mint delivered 9.71 USDC for EUR 9.00" in result.stderr
+    assert not [path.name for path in tmp_path.iterdir() if not path.name.startswith("checkout.db")]
 
 
 def test_a_story_that_breaks_off_says_how_far_it_came_and_leaves_nothing(tmp_path: Path) -> None:

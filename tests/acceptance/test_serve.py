@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.acceptance.running import Running, until
+from checkout.commands.place import free_port
+from checkout.commands.web_server import JsonLog, WebServer
+from checkout.config import Settings
+from tests.acceptance.running import MARK, ROOT, Running, marked, signalled, until
+from tests.edges.command_line import Terminal
 from tests.system import environment, make_system
 
 Start = Callable[..., Running]
@@ -50,20 +57,61 @@ def healthy(url: str) -> bool:
         return False
 
 
-def test_it_serves_until_it_is_asked_to_end_and_leaves_nothing(start: Start) -> None:
-    one, url = serving(start)
-    assert healthy(url)
-    assert httpx.get(f"{url}/readyz", trust_env=False).json()["ready"]
-    assert len(one.of("web_server")) == 3  # gunicorn's own process and two that answer
-    (worker,) = one.of("checkout worker")
-    os.kill(worker, signal.SIGKILL)
-    until(lambda: one.of("checkout worker") not in ([], [worker]), 30)
-    assert "worker died" in one.log
-    assert healthy(url)
-    assert one.end(signal.SIGTERM) == 0
-    assert one.family() == {}
-    assert json.loads(one.out)["url"] == url  # one document, and nothing after it
-    assert "Traceback" not in one.log
+def test_it_serves_until_it_is_asked_to_end_and_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor itself runs inside the test here; its children are real."""
+    monkeypatch.chdir(folder)
+    mark, port = uuid.uuid4().hex, free_port()
+    url = f"http://127.0.0.1:{port}"
+    seen: dict[str, Any] = {}
+
+    def children(words: str) -> list[int]:
+        return sorted(pid for pid, line in marked(mark).items() if words in line)
+
+    def seen_enough() -> bool:
+        if not healthy(url) or not children("checkout worker"):
+            return False
+        seen["ready"] = httpx.get(f"{url}/readyz", trust_env=False).json()["ready"]
+        seen["web"] = children("web_server")  # gunicorn's own process and two that answer
+        (worker,) = children("checkout worker")
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: children("checkout worker") not in ([], [worker]), 60)
+        seen["healthy"] = healthy(url)
+        return True
+
+    terminal = Terminal({**environment(f"sqlite:///{folder / 'checkout.db'}"), "PYTHONPATH": str(ROOT), MARK: mark})
+    with signalled(signal.SIGTERM, seen_enough):
+        document = terminal.ask("serve", "--bind", f"127.0.0.1:{port}")
+    assert document["url"] == url  # one document, and nothing after it
+    assert seen["ready"]
+    assert len(seen["web"]) == 3
+    assert document["pid"] in seen["web"]
+    assert seen["healthy"]
+    assert marked(mark) == {}
+
+
+def test_a_worker_ends_after_the_step_in_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    terminal = Terminal(environment(f"sqlite:///{folder / 'checkout.db'}"))
+    with signalled(signal.SIGTERM, lambda: any(one.name == "event-0" for one in threading.enumerate())):
+        result = terminal.type("worker", "--id", "first")
+    assert result.exit_code == 0
+    assert result.stdout == "Worker first is working. Ctrl-C stops.\n"
+    assert [json.loads(line)["event"] for line in result.stderr.splitlines()] == ["worker started", "worker stopped"]
+
+
+def test_gunicorn_is_given_its_limits_and_builds_the_app_after_the_fork(folder: Path) -> None:
+    settings = Settings.from_env(environment(f"sqlite:///{folder / 'checkout.db'}"))
+    server = WebServer(settings, 3, lambda: None)
+    assert server.callable is None
+    assert (server.cfg.address, server.cfg.workers, server.cfg.threads) == ([3], 2, 8)
+    assert server.cfg.worker_class_str == "gthread"
+    assert (server.cfg.preload_app, server.cfg.accesslog) == (False, None)
+    log = JsonLog(server.cfg)
+    assert log.error_log.propagate
+    assert log.error_log.handlers == []
+    app = server.load()
+    assert app.test_client().get("/healthz").status_code == 200
+    server.cfg.worker_exit(None, None)
 
 
 def test_the_worker_can_run_elsewhere(start: Start) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import random
 import signal
@@ -85,6 +86,10 @@ class Round:
         self._people = [Person(self.world, f"{number}", self._ambushes) for number in range(1, OPERATORS + 1)]
 
     def close(self) -> None:
+        """End everything; what the simulator killed stays behind for whoever looks into a failure."""
+        rules = {who: self.world.ask(who, "kills") for who in ("stable_mint", "stables", "shop")}
+        (self.world.folder / "kills.json").write_text(json.dumps(rules, indent=1), encoding="utf-8")
+        print(self.world.supervisor.cpu_ms)
         self.world.close()
 
     @contextmanager
@@ -126,10 +131,14 @@ class Round:
             yield
         finally:
             stop.set()
-            weather.join(10)
-            self.storefront.stop()
-            for person in self._people:
-                person.stop()
+            with self.timed("last orders"):
+                self.storefront.ask_to_stop()
+                for person in self._people:
+                    person.ask_to_stop()
+                weather.join(10)
+                self.storefront.stop()
+                for person in self._people:
+                    person.stop()
 
     def _weather(self, stop: threading.Event) -> None:
         for fault in itertools.cycle(FAULTS):
@@ -196,7 +205,10 @@ def whole_round(database_url: str, folder: Path, *, seed: int) -> tuple[Outcome,
         with one.trade():
             missing = one.kill_at([*call_points(), *commit_points(names)])
             one.kill_at_random(RANDOM_KILLS)
-        outcome = one.finish()
+        try:
+            outcome = one.finish()
+        finally:
+            print(*(f"nothing came by {point}" for point in missing), sep="\n")
         assert not missing, f"nothing came by {[str(point) for point in missing]}\n{outcome.text('so far')}"
         return outcome, names
     finally:

@@ -27,8 +27,8 @@ from tests.system import BANK, environment, private_pem, public_pem
 #: How much faster everything goes: five minutes of a provider are a second here.
 SPEED: Final = 300
 #: Not scaled. Short, so that what a dead process held is soon somebody else's.
-LEASE_S: Final = 1.5
-TIMEOUT_S: Final = 0.75
+LEASE_S: Final = 2
+TIMEOUT_S: Final = 1
 #: Nominal; forty real seconds from a transfer's creation.
 FUNDING_WINDOW_S: Final = 12_000
 WORKERS: Final = 3

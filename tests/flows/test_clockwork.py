@@ -11,7 +11,7 @@ import pytest
 from checkout.errors import NotFound
 from checkout.store import moves, notifications
 from checkout.store.tables import payment as payment_table
-from checkout.store.work import claim_one
+from checkout.store.work import claim, wake
 from tests.system import START, System, make_system
 
 #: A session lives 30 minutes here; then come the sender's 195 minutes and 30 more.
@@ -89,10 +89,11 @@ def test_a_payment_that_never_got_a_session_expires_too_and_its_session_ends(sql
 
 
 def _claimed(system: System, payment_id: str) -> str:
+    """A lease on the payment, due or not."""
+    now, lease = system.clock.now, system.services.context.lease
     with system.database.write() as unit:
-        assert claim_one(
-            unit, payment_table, payment_id, now=system.clock.now, lease=system.services.context.lease, token="clock"
-        )
+        wake(unit, payment_table, payment_id, now=now)
+        assert payment_id in claim(unit, payment_table, now=now, lease=lease, token="clock", limit=50)
     return "clock"
 
 
@@ -186,6 +187,15 @@ def test_a_second_failure_after_a_second_try_is_told_again(sqlite_system: System
     assert system.told(session.payment_id) == ["payment.failed", "payment.failed"]
 
 
+def test_what_has_been_told_is_not_told_again_however_often_the_clock_looks(sqlite_system: System) -> None:
+    system = sqlite_system
+    session = system.sessions(system.pay().payment.id)[0]
+    system.hear(session, "failed")
+    pass_time(system, minutes=2)
+    system.services.clockwork.step(session.payment_id, _claimed(system, session.payment_id))
+    assert system.told(session.payment_id) == ["payment.failed"]
+
+
 def test_a_declined_session_fails_the_payment_and_is_told_by_the_clock(sqlite_system: System) -> None:
     system = sqlite_system
     system.mint.next_answers.append(httpx.Response(422, json={"message": "no such country"}))
@@ -242,6 +252,17 @@ def test_news_starts_the_wait_anew_and_a_second_silence_opens_the_case_again(sys
     assert system.cases() == []
     system.hear(session, "created", reference="THIRD")
     pass_time(system, hours=24, seconds=1)
+    assert system.cases() == ["silent_initiated"]
+
+
+def test_a_payment_that_is_looked_at_too_early_is_looked_at_again_in_time(sqlite_system: System) -> None:
+    system = sqlite_system
+    session = system.sessions(system.pay().payment.id)[0]
+    system.hear(session, "initiated")
+    pass_time(system, hours=12)
+    system.services.clockwork.step(session.payment_id, _claimed(system, session.payment_id))
+    assert system.cases() == []
+    pass_time(system, hours=12)
     assert system.cases() == ["silent_initiated"]
 
 

@@ -7,13 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.fernet import Fernet
 
 from checkout.inbox import Receipt
-from checkout.rules.work import EVENT_FAILURES_CASE
-from checkout.store import moves, payments
+from checkout.store import payments
 from checkout.store.records import SessionRow
-from tests.deliveries import beside, cases_about, fates, kept, last, money_of, open_cases
+from tests.deliveries import cases_about, fates, last, money_of
 from tests.system import System, make_system
 
 
@@ -345,74 +343,3 @@ def test_news_of_a_foreign_destination_that_comes_last_takes_the_money_out_again
     system.hear(session, "created", version="v1", blockchainDestinationType="Customer")
     assert system.balances() == {"shopper_receivable/EUR": -900, "unallocated/EUR": 900}
     assert system.payment(session.payment_id).status == "settled"
-
-
-# --- our own failures --------------------------------------------------------------------------------------------
-
-
-def test_an_event_that_we_fail_to_apply_is_kept_retried_and_shown_to_a_person(system: System) -> None:
-    session = opened(system)
-    system.deliver(system.event(session, "completed"))
-    without_its_key = beside(system, CHECKOUT_DATA_KEY=Fernet.generate_key().decode())
-    for attempt in range(1, EVENT_FAILURES_CASE + 1):
-        assert system.cases() == []
-        without_its_key.work()
-        row = last(system)
-        assert (row.state, row.note, row.attempts) == ("failed", "KeyRefused", attempt)
-        system.clock.advance(minutes=31)
-    assert system.cases() == ["event_failed"]
-    without_its_key.close()
-    system.work()  # a process that can open it
-    assert fates(system) == [("applied", "")]
-    assert system.cases() == []
-    assert system.payment(session.payment_id).status == "settled"
-
-
-def test_a_person_can_have_a_failed_event_applied_and_the_case_closes(sqlite_system: System) -> None:
-    system = sqlite_system
-    system.deliver(system.event(opened(system), "completed"))
-    without_its_key = beside(system, CHECKOUT_DATA_KEY=Fernet.generate_key().decode())
-    for _ in range(EVENT_FAILURES_CASE):
-        without_its_key.work()
-        system.clock.advance(minutes=31)
-    without_its_key.close()
-    system.services.events.replay(last(system).id, who="ann")
-    system.work()
-    assert fates(system) == [("applied", "")]
-    assert system.cases() == []
-
-
-# --- replay ------------------------------------------------------------------------------------------------------
-
-
-def test_a_replay_runs_the_same_rules_and_names_who_asked(system: System) -> None:
-    session = opened(system)
-    system.hear(session, "completed")
-    ident = last(system).id
-    before = system.balances()
-    system.services.events.replay(ident, who="ann")
-    system.work()
-    assert system.balances() == before
-    assert last(system).state in ("applied", "ignored")
-    with system.database.read() as unit:
-        assert [(one["who"], one["action"]) for one in moves.acts_on(unit, ident)] == [("ann", "event replayed")]
-
-
-def test_a_quarantined_event_is_applied_on_replay_once_its_reason_is_gone(system: System) -> None:
-    strict = beside(system, STABLE_MINT_PARTNER_NAME="Other")
-    session = opened(system)
-    system.deliver(system.event(session, "completed"))
-    strict.work()
-    strict.close()
-    assert system.cases() == ["event_quarantined"]
-    system.services.events.replay(last(system).id, who="ann")
-    system.work()
-    assert system.payment(session.payment_id).status == "settled"
-    assert system.cases() == []
-
-
-def test_an_event_that_is_gone_cannot_be_applied(sqlite_system: System) -> None:
-    with pytest.raises(Exception, match="no event"):
-        sqlite_system.services.events.step("evt_none", "token")
-    assert open_cases(sqlite_system) == []
-    assert kept(sqlite_system) == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from checkout.errors import NotFound, NotPossible
+from checkout.errors import NotFound, NotPossible, StoreUnavailable
 from checkout.inbox import (
     STABLE_MINT,
     STABLES,
@@ -161,6 +161,16 @@ def test_names_far_too_long_for_their_columns_are_stored_all_the_same(system: Sy
         assert system.deliver(system.event(session, kind, **names)) is Receipt.STORED
     system.work()
     assert {row.state for row in kept(system)} == {"quarantined"}
+
+
+def test_while_the_database_is_gone_nothing_is_acknowledged(sqlite_system: System) -> None:
+    body = body_for(sqlite_system)
+    gone = beside(sqlite_system, CHECKOUT_DATABASE_URL="sqlite:////nowhere/at/all/checkout.db")
+    for headers in (signed(sqlite_system, body), {}):
+        with pytest.raises(StoreUnavailable):
+            gone.services.inbox.receive(STABLE_MINT, headers, body)
+    gone.close()
+    assert kept(sqlite_system) == []
 
 
 # --- refused -----------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from checkout.errors import LostRace, StoreUnavailable
 from checkout.events import Events
 from checkout.store.engine import Taken
 from checkout.store.tables import event, notification, payment, session
-from checkout.store.work import Queue, claim, claim_one, give_back, holds, release, wake
-from checkout.worker import Worker
+from checkout.store.work import Queue, claim, give_back, holds, release, wake
+from checkout.worker import Bell, Worker
 from tests.deliveries import beside, fates, kept, last
 from tests.system import System
 
@@ -116,8 +116,9 @@ def test_a_lease_can_be_asked_for_given_back_and_woken(system: System) -> None:
     ident = system.sessions(system.pay().payment.id)[0].id
     now = system.clock.now
     with system.database.write() as unit:
-        assert claim_one(unit, session, ident, now=now, lease=timedelta(seconds=10), token="one")
-        assert not claim_one(unit, session, ident, now=now, lease=timedelta(seconds=10), token="two")
+        wake(unit, session, ident, now=now)
+        assert claim(unit, session, now=now, lease=timedelta(seconds=10), token="one", limit=5) == [ident]
+        assert claim(unit, session, now=now, lease=timedelta(seconds=10), token="two", limit=5) == []
         assert holds(unit, session, ident, "one", now=now)
         assert not holds(unit, session, ident, "two", now=now)
         assert not holds(unit, session, ident, "one", now=now + timedelta(seconds=10))
@@ -241,6 +242,24 @@ def test_a_running_worker_does_everything_that_becomes_due_and_stops_when_asked(
         made.stop()
         thread.join(timeout=5)
         assert not thread.is_alive()
+
+
+def test_a_bell_that_rang_before_anybody_rested_is_not_missed() -> None:
+    bell = Bell()
+    heard = bell.rung
+    bell.ring()
+    begun = time.monotonic()
+    bell.rest(heard, timedelta(seconds=30))
+    assert time.monotonic() - begun < 5
+
+
+def test_waking_one_kind_of_work_leaves_the_others_at_rest(sqlite_system: System) -> None:
+    made = sqlite_system.services.worker("looping")
+    with running(made):
+        (paid,) = told(sqlite_system)
+        made.wake("event")
+        made.wake("nothing of this name")
+        until(lambda: sqlite_system.payment(paid).status == "settled")
 
 
 def test_a_running_worker_rests_until_work_is_due_by_the_clock(sqlite_system: System) -> None:
