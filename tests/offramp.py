@@ -117,7 +117,7 @@ def offramp(database_url: str, *, speed: float = SPEED, **changes: str) -> Itera
     )
     with Servers(options) as servers:
         settings = {"STABLES_API_URL": servers.stables_url, "CHECKOUT_SPEED": str(speed), **changes}
-        system = make_system(database_url, stables=httpx.HTTPTransport(), clock=RealClock(), **settings)
+        system = make_system(database_url, stables=httpx.HTTPTransport(), clock=RealClock(), settings=settings)
         made = Offramp(system, servers)
         try:
             yield made

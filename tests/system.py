@@ -282,13 +282,14 @@ def make_system(
     stables: httpx.BaseTransport | None = None,
     clock: Clock | None = None,
     real_network: bool = False,
+    settings: Mapping[str, str] | None = None,
     **changes: str,
 ) -> System:
     """Build, migrate, and make one store with its notification endpoint."""
     clock = clock or Clock()
     mint, shop = MintScript(clock), ShopScript()
     services = build(
-        Settings.from_env(environment(database_url, **changes)),
+        Settings.from_env(environment(database_url, **{**(settings or {}), **changes})),
         clock=clock,
         stable_mint_transport=None if real_network else httpx.MockTransport(mint),
         stables_transport=None if real_network else stables or httpx.MockTransport(lambda request: httpx.Response(503)),

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -148,10 +148,10 @@ def world(
     speed: float = SPEED,
     mint_switches: dict[str, Any] | None = None,
     stables_switches: dict[str, Any] | None = None,
-    **changes: str,
+    changes: Mapping[str, str] | None = None,
 ) -> Iterator[World]:
     """Start everything; stop everything."""
-    given = environment(database_url, **changes)
+    given = environment(database_url, **(changes or {}))
     base = f"http://127.0.0.1:{_free_port()}"
     options = Options(
         stable_mint=("127.0.0.1", 0),
@@ -176,9 +176,9 @@ def world(
             "STABLE_MINT_PAGE_DOMAINS": servers.stable_mint_url,
             "STABLES_API_URL": servers.stables_url,
             "CHECKOUT_PROVIDER_TIMEOUT": "2",
-            **changes,
+            **(changes or {}),
         }
-        system = make_system(database_url, real_network=True, clock=RealClock(), **settings)
+        system = make_system(database_url, real_network=True, clock=RealClock(), settings=settings)
         app = create_app(system.services)
         web = make_server("127.0.0.1", int(base.rsplit(":", 1)[1]), app, threaded=True)
         worker = system.services.worker("world")

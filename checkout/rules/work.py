@@ -66,7 +66,7 @@ def backoff(
 ) -> timedelta:
     """Wait before try ``attempt + 1`` (attempt counts from 1): doubling, capped, less up to half by ``jitter`` in 0..1."""
     exponent = min(max(attempt, 1) - 1, 30)
-    delay = min(first * 2**exponent, longest)
+    delay: timedelta = min(first * 2**exponent, longest)
     return delay * (1.0 - jitter / 2)
 
 

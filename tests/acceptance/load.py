@@ -230,7 +230,7 @@ class Day:
                 verbs.simulate_deposit(ident, who=WHO)
                 return
             time.sleep(0.1)
-        raise AssertionError(f"{ident} is still {state}: {row.note}")
+        raise AssertionError(f"{ident} is still {state}: {row.note if row is not None else None}")
 
 
 class Connection:

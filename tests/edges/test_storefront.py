@@ -13,8 +13,9 @@ from checkout.providers.storefront import Storefront, outward, public_addresses_
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "10.0.0.7", "192.168.1.1", "169.254.169.254", "::1", "100.64.0.1", "0.0.0.0"]
-)  # noqa: S104 - as a target, refused
+    "host",
+    ["127.0.0.1", "10.0.0.7", "192.168.1.1", "169.254.169.254", "::1", "100.64.0.1", "0.0.0.0"],  # noqa: S104 - a target
+)
 def test_an_address_inside_our_network_is_refused(host: str) -> None:
     with pytest.raises(httpcore.ConnectError):
         public_addresses_of(host, 443)

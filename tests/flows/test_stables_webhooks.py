@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,13 @@ SECRETS = {"svix": "whsec_" + base64.b64encode(b"w" * 32).decode(), "hmac": "a-s
 def test_events_of_both_schemes_are_verified_and_applied(
     tmp_path: Path, scheme: str, encoding: tuple[str, str]
 ) -> None:
-    switches = {"hmac_encoding": encoding[0], "hmac_prefix": encoding[1], "status_prefix": "PAYMENT_STATUS_"}
+    switches: dict[str, Any] = {
+        "hmac_encoding": encoding[0],
+        "hmac_prefix": encoding[1],
+        "status_prefix": "PAYMENT_STATUS_",
+    }
     settings = {"STABLES_WEBHOOK_SCHEME": scheme, "STABLES_WEBHOOK_SECRET": SECRETS[scheme]}
-    with world(f"sqlite:///{tmp_path / 'checkout.db'}", stables_switches=switches, **settings) as running:
+    with world(f"sqlite:///{tmp_path / 'checkout.db'}", stables_switches=switches, changes=settings) as running:
         payment = running.open()
         running.paid(payment["provider"]["reference"])
         running.until_status(payment["id"], "settled")
