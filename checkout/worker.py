@@ -134,6 +134,9 @@ class Worker:
             except StoreUnavailable:
                 log.warning("the database is away", worker=self._name, line=line.name)
                 self._stop.wait(AWAY.total_seconds())
+            except Exception as error:  # a thread that ends would leave its kind of work undone, and nobody would see
+                log.error("could not look for work", line=line.name, error=type(error).__name__, exc_info=True)
+                self._stop.wait(AWAY.total_seconds())
 
     def _until_due(self, line: Line, idle: timedelta) -> timedelta:
         """How long there is nothing to do, as far as is known: at most ``idle``."""

@@ -9,7 +9,8 @@ import click
 
 from checkout.commands.answers import answer, facts, json_option, table, who_option
 from checkout.commands.installation import opened, proven
-from checkout.errors import RequestRefused
+from checkout.errors import NotPossible, RequestRefused
+from checkout.providers.outcome import Accepted, Declined, Unknown
 
 HEADS = ("id", "name", "bank", "pays out", "from", "state")
 
@@ -82,4 +83,25 @@ def list_(store: str, as_json: bool) -> None:
         as_json,
         found,
         table(HEADS, rows, empty="No payout account; add one with `checkout accounts add STORE --file FILE`."),
+    )
+
+
+@accounts.command()
+@json_option
+def customers(as_json: bool) -> None:
+    """The customers that Stables knows for our key, and whether they may be paid out to: one goes into an account's file."""
+    with opened() as services:
+        outcome = services.stables.list_customers()
+    match outcome:
+        case Accepted(value=found):
+            document = [
+                {"id": one.id, "name": one.name, "type": one.type, "payouts": one.base_payout_approved} for one in found
+            ]
+        case Declined(status=status, message=message):
+            raise NotPossible(f"Stables answered {status}: {message}")
+        case Unknown(reason=reason):
+            raise NotPossible(f"Stables could not be asked: {reason}")
+    rows = [(one["id"], one["name"], one["type"], "approved" if one["payouts"] else "not approved") for one in document]
+    answer(
+        as_json, document, table(("id", "name", "type", "payouts"), rows, empty="Stables knows no customer of ours.")
     )

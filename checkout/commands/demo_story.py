@@ -30,7 +30,7 @@ ENDED: Final = frozenset({"failed", "expired", "cancelled"})
 STUCK: Final = frozenset({"failed", "expired", "cancelled", "on_hold", "needs_decision", "returned"})
 
 #: The business customer that the simulated Stables has approved, and its bank account.
-ACCOUNT: Final = {
+ACCOUNT: Final[dict[str, object]] = {
     "name": "Main account",
     "stables_customer_id": "6f1d2c3b-4a59-4e68-8b7c-9d0e1f2a3b4c",
     "source": {"currency": "USDC", "network": "polygon"},
@@ -91,12 +91,23 @@ class Story:
         self.store = stage.ready("simulator")["store"]
         stage.ready("serve")
         self._note("serve", f"the service answers at {self.service_url}, the demo shop at {self.shop_url}")
-        (stage.path / "account.json").write_text(json.dumps(ACCOUNT), encoding="utf-8")
+        (stage.path / "account.json").write_text(json.dumps(self._account()), encoding="utf-8")
         key, account = stage.run_together(
             ["stores", "key", self.store], ["accounts", "add", self.store, "--file", "account.json"]
         )
         self._key = key["api_key"]
         self._note("account", f"payouts go to {account['name']} ({account['bank']})")
+
+    def _account(self) -> dict[str, object]:
+        """The payout account; with another Stables than ours, for a customer that it has approved."""
+        if self._stage.setting.stables is not None:
+            return ACCOUNT
+        known = self._stage.run("accounts", "customers")
+        approved = [one["id"] for one in known if one["payouts"]]
+        if not approved:
+            raise DemoFailed("this Stables has no customer that is approved for payouts")
+        ours = ACCOUNT["stables_customer_id"]
+        return {**ACCOUNT, "stables_customer_id": ours if ours in approved else approved[0]}
 
     # --- the order -----------------------------------------------------------------------------------------------
 

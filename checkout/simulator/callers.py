@@ -79,9 +79,8 @@ def _target(descriptor: str) -> str:
         return ""
 
 
-def kill_caller(caller: Address, here: Address) -> tuple[list[int], str | None]:
-    """SIGKILL whoever holds the caller's end. Answers (ids killed, None) or ([], why nobody was)."""
-    holders = processes_at(caller, here)
+def kill(holders: list[int]) -> tuple[list[int], str | None]:
+    """SIGKILL these processes. Answers (ids killed, None) or ([], why nobody was)."""
     if not holders:
         return [], "no process holds the caller's end of the connection"
     if os.getpid() in holders:

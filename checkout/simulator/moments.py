@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from checkout.simulator.callers import Address, kill_caller
+from checkout.simulator.callers import Address, kill, processes_at
 from checkout.simulator.switches import SwitchRefused
 
 
@@ -41,6 +41,7 @@ class Rule:
     act: Act
     seen: int = 0
     struck: bool = False
+    callers: list[int] = field(default_factory=list)
     killed: list[int] = field(default_factory=list)
     refused: str | None = None
 
@@ -112,11 +113,16 @@ class Kills:
                     chosen = rule
             return chosen
 
-    def strike(self, rule: Rule, caller: Address, here: Address) -> bool:
+    def look(self, rule: Rule, caller: Address, here: Address) -> None:
+        """Find out who calls, as soon as the request is there: whoever knows enough of the answer may hang up."""
+        if rule.act is Act.KILL:
+            rule.callers = processes_at(caller, here)
+
+    def strike(self, rule: Rule) -> bool:
         """Do what the rule says; True when the connection must now be closed without another byte."""
         if rule.act is Act.CUT:
             return True
-        rule.killed, rule.refused = kill_caller(caller, here)
+        rule.killed, rule.refused = kill(rule.callers)
         return bool(rule.killed)
 
     def report(self) -> list[dict[str, object]]:

@@ -132,6 +132,9 @@ class Handler(BaseHTTPRequestHandler):
         exchange = recorder and recorder.request(self.command, path, query, self.headers.items(), body)
         kills = None if control else self.server.kills
         rule = kills.meet(self.command, path) if kills else None
+        if kills is not None and rule is not None:
+            here = Address(*self.connection.getsockname()[:2])
+            kills.look(rule, Address(*self.client_address[:2]), here)
         if self._strike(rule, Moment.RECEIVED):
             return
         answer = self._run(self._environ(path, query, body))
@@ -154,8 +157,7 @@ class Handler(BaseHTTPRequestHandler):
     def _strike(self, rule: Rule | None, moment: Moment) -> bool:
         if rule is None or rule.moment is not moment or self.server.kills is None:
             return False
-        here = Address(*self.connection.getsockname()[:2])
-        closed = self.server.kills.strike(rule, Address(*self.client_address[:2]), here)
+        closed = self.server.kills.strike(rule)
         if closed:
             self.close_connection = True
         return closed

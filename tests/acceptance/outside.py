@@ -7,7 +7,6 @@ the Standard Webhooks library, as a shop would, and keeps what it heard.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -19,8 +18,7 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from checkout.simulator.callers import Address, processes_at
-from checkout.simulator.moments import Kills, Moment, Rule
+from checkout.simulator.moments import Kills
 from checkout.simulator.options import Options
 from checkout.simulator.server import Servers
 from checkout.simulator.wire import HttpServer
@@ -33,7 +31,7 @@ def serve(order: dict[str, Any]) -> None:
     """Start everything, write the addresses to the file the order names, and run until killed."""
     options = Options(stable_mint=ANY_PORT, stables=ANY_PORT, **order["options"])
     shop = HttpServer(ANY_PORT)
-    shop.kills = kills = ShopKills()
+    shop.kills = kills = Kills()
     shop.application = shop_app(kills)
     shop.start()
     with Servers(options) as servers:
@@ -45,39 +43,7 @@ def serve(order: dict[str, Any]) -> None:
         signal.pause()
 
 
-class ShopKills(Kills):
-    """The providers' kill switch, for callers that hang up as soon as they know the status.
-
-    A worker does not read the body of a shop's answer: once it is being answered, nobody holds the connection any more.
-    So the caller is looked up while the request is handled, and that process is the one that is killed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._here = threading.local()  # the rule that strikes in this thread's request, and who makes it
-
-    def meet(self, method: str, path: str) -> Rule | None:
-        self._here.rule = super().meet(method, path)
-        self._here.callers = []
-        rule: Rule | None = self._here.rule
-        return rule
-
-    def note(self, caller: Address, here: Address) -> None:
-        """Look up who calls, if this is the request in which somebody will be killed."""
-        if self._here.rule is not None:
-            self._here.callers = processes_at(caller, here)
-
-    def strike(self, rule: Rule, caller: Address, here: Address) -> bool:
-        if rule.moment in (Moment.RECEIVED, Moment.BEFORE_ANSWER):
-            return super().strike(rule, caller, here)
-        for pid in self._here.callers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                rule.killed.append(pid)
-        return bool(rule.killed)
-
-
-def shop_app(kills: ShopKills) -> Flask:
+def shop_app(kills: Kills) -> Flask:
     """The shop's endpoint and its control plane, of the same form as the providers'."""
     app = Flask("tiny_shop")
     heard: list[dict[str, Any]] = []
@@ -86,11 +52,6 @@ def shop_app(kills: ShopKills) -> Flask:
 
     @app.post(HOOKS)
     def hear() -> ResponseReturnValue:
-        ends = request.environ
-        kills.note(
-            Address(ends["REMOTE_ADDR"], int(ends["REMOTE_PORT"])),
-            Address(ends["SERVER_NAME"], int(ends["SERVER_PORT"])),
-        )
         headers = {name.lower(): value for name, value in request.headers}
         body = request.get_data(as_text=True)
         try:

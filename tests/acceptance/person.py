@@ -12,7 +12,6 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -20,8 +19,7 @@ from sqlalchemy import select
 
 from checkout.rules.payouts import FINAL, PayoutState
 from checkout.store import payouts
-from checkout.store.records import PayoutRow, TransferRow
-from checkout.store.tables import payout, payout_item
+from checkout.store.tables import payout_item
 from tests.acceptance.points import Point, call_of
 from tests.acceptance.processes import KILLED
 from tests.acceptance.world import World
@@ -29,8 +27,6 @@ from tests.acceptance.world import World
 COMMAND_S: Final = 60.0
 #: A payout that is not home in this time is left to the checks at the end.
 PATIENCE_S: Final = 120.0
-#: No worker polls a transfer within this time: long enough to start a command that reads it first.
-QUIET: Final = timedelta(seconds=0.35)
 #: One at a time: two settlement records made together would go into one payout, which is right but teaches less.
 _proposing = threading.Lock()
 
@@ -144,9 +140,7 @@ class Person:
                 self.command("payouts", "retry", ident)
             elif state is PayoutState.AWAITING_FUNDING and transfer is not None and transfer.checked_at is not None:
                 if transfer.instructions_revealed_at is None:
-                    if not self._ambushes.empty() and not self._lie_in_wait(row, transfer):
-                        time.sleep(0.05)
-                        continue
+                    self._be_ambushed(ident)
                     self.command("payouts", "reveal", ident)
                 elif not asked:
                     asked = True
@@ -162,20 +156,17 @@ class Person:
         if not kept["deposits"]["count"]:
             self._world.tell("stables", f"transfers/{transfer}/status", {"status": "expired"})
 
-    def _lie_in_wait(self, row: PayoutRow, transfer: TransferRow) -> bool:
-        """Arm the kill at a moment when no worker is about to make the same call; False while one is."""
-        with self._world.services.context.database.read() as unit:
-            due_at = unit.execute(select(payout.c.due_at).where(payout.c.id == row.id)).scalar_one()
-        quiet = row.lease_token is None and due_at is not None and due_at - datetime.now(UTC) > QUIET
-        if quiet:
-            try:
-                point = self._ambushes.get_nowait()
-            except Empty:
-                return True
-            call = call_of(point.where)
-            path = f"{call.path.partition('[')[0]}{transfer.provider_transfer_id}$"
-            self._world.tell("stables", "kill", {"path": path, "method": call.method, "moment": point.when})
-        return quiet
+    def _be_ambushed(self, ident: str) -> None:
+        """Have one command killed in the read before it reveals. Workers make the same call: they stand still meanwhile."""
+        try:
+            point = self._ambushes.get_nowait()
+        except Empty:
+            return
+        call = call_of(point.where)
+        with self._world.workers_frozen():
+            self._world.tell("stables", "kill", {"path": call.path, "method": call.method, "moment": point.when})
+            process, _ = self._world.command(f"operator-{self._name}-{next(self._numbers)}", "payouts", "reveal", ident)
+            process.wait(COMMAND_S)
 
     def command(self, *arguments: str) -> Said:
         """Type one command until it lives to answer. A refusal is an answer; a bug or wrong usage is not."""

@@ -36,11 +36,8 @@ class Call:
     path: str
 
     def is_of(self, who: str, rule: Mapping[str, Any]) -> bool:
-        """Whether a rule of the simulator was armed for this call, or for it about one transfer alone."""
-        same = rule["path"] == self.path or (
-            self.path.endswith("/[^/]+$") and str(rule["path"]).startswith(self.path.partition("[")[0])
-        )
-        return same and (self.to, self.method) == (who, rule["method"])
+        """Whether a rule of the simulator was armed for this call."""
+        return (self.to, self.method, self.path) == (who, rule["method"], rule["path"])
 
 
 #: Every call of session creation, payout and notification, by each process that makes it.

@@ -28,7 +28,7 @@ FRESH_S: Final = 20.0
 #: Paid payments that are not settled yet, or not recorded yet.
 UNDER_WAY_MAX: Final = 12
 #: Between two orders while more has settled than the operators have come to.
-PACE_S: Final = 0.7
+PACE_S: Final = 1.5
 #: Orders that wait, at once, for their session and their shopper.
 SHOPPERS: Final = 6
 #: Switches as they are unless a recipe says otherwise: while a session is opened, and when the shopper acts.

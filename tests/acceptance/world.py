@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -33,9 +36,10 @@ TIMEOUT_S: Final = 1
 FUNDING_WINDOW_S: Final = 12_000
 WORKERS: Final = 3
 
-#: Longer than the simulator's own, so that a state is seen before the next one comes; nominal seconds.
+#: Longer than the simulator's own, so that a state is seen before the next one comes; nominal seconds. Funds are
+#: collected late, so that a deposit that is asked for twice is made twice.
 STABLES: Final = {
-    "await_s": 30.0, "collect_s": 150.0, "submit_s": 150.0, "process_s": 150.0, "complete_s": 150.0, "quote_life_s": 600.0,
+    "await_s": 30.0, "collect_s": 450.0, "submit_s": 150.0, "process_s": 150.0, "complete_s": 150.0, "quote_life_s": 600.0,
     "funding_window_s": float(FUNDING_WINDOW_S), "actual_payout": "as_quoted",
 }  # fmt: skip
 
@@ -45,6 +49,7 @@ class World:
 
     def __init__(self, database_url: str, folder: Path) -> None:
         self.folder = folder
+        self._freezing = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.url = "http://{}:{}".format(*self._socket.getsockname())
         for name in ("armed", "roles"):
@@ -114,6 +119,19 @@ class World:
             name, "command", self.environ, arguments=[*arguments, "--json"], output=str(output)
         )
         return process, output
+
+    @contextmanager
+    def workers_frozen(self) -> Iterator[None]:
+        """No worker does anything inside this block; as when a machine swaps, only shorter."""
+        with self._freezing:
+            pids = [one.pid for name, one in self.supervisor.running.items() if name.startswith("worker")]
+            for pid in pids:
+                _signal(pid, signal.SIGSTOP)
+            try:
+                yield
+            finally:
+                for pid in pids:
+                    _signal(pid, signal.SIGCONT)
 
     def victims(self) -> list[int]:
         """Every process of the service that runs now: arbiter and its workers, workers, commands."""
@@ -189,3 +207,8 @@ class World:
             return self.http.get(f"{self.url}/healthz").status_code == 200
         except httpx.HTTPError:
             return False
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

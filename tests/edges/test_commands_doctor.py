@@ -32,7 +32,8 @@ def system(tmp_path: Path) -> Iterator[System]:
 
 @pytest.fixture
 def terminal(system: System, tmp_path: Path) -> Terminal:
-    return Terminal(environment(f"sqlite:///{tmp_path / 'checkout.db'}"))
+    # port 9 is nobody's: whatever else runs on this machine, this installation's service does not
+    return Terminal(environment(f"sqlite:///{tmp_path / 'checkout.db'}", CHECKOUT_PUBLIC_URL="http://127.0.0.1:9"))
 
 
 def findings(terminal: Terminal, *, code: int = 0, **changes: str) -> dict[str, dict[str, Any]]:

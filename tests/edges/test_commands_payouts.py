@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from checkout.commands.place import free_port
+from checkout.simulator.stables.codes import CUSTOMER_ID
 from tests.edges.command_line import Terminal
 from tests.offramp import SPEED, Offramp, offramp
 from tests.system import environment
@@ -96,3 +98,17 @@ def test_an_amount_that_is_none_is_refused(ramp: Offramp, terminal: Terminal) ->
     ramp.until(ident, "quoted")
     assert "--min-credit" in terminal.say("payouts", "approve", ident, "--min-credit", "8,50", code=1)
     assert "no payout" in terminal.say("payouts", "approve", "out_nothing", code=1)
+
+
+def test_the_customers_of_our_key_are_listed_for_an_accounts_file(ramp: Offramp, terminal: Terminal) -> None:
+    (known,) = terminal.ask("accounts", "customers")
+    assert known["id"] == CUSTOMER_ID
+    assert known["payouts"]
+    assert "Demo Merchant" in terminal.say("accounts", "customers")
+    ramp.switch(customer_payout="rejected")
+    assert "not approved" in terminal.say("accounts", "customers")
+    assert "answered 401" in Terminal({**terminal.environ, "STABLES_API_KEY": "sti_test_x"}).say(
+        "accounts", "customers", code=1
+    )
+    nobody = Terminal({**terminal.environ, "STABLES_API_URL": f"http://127.0.0.1:{free_port()}"})
+    assert "could not be asked" in nobody.say("accounts", "customers", code=1)

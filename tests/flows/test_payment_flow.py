@@ -102,3 +102,15 @@ def test_a_refused_replay_loses_the_session_and_opens_a_new_one_at_once(system: 
     assert first["idempotencyKey"] != third["idempotencyKey"]
     assert [one.state for one in system.sessions(answer.payment.id)] == ["lost", "open"]
     assert system.payment(answer.payment.id).status == "open"
+
+
+def test_an_event_without_a_reference_is_for_a_person_once_its_session_has_several_deposits(
+    sqlite_system: System,
+) -> None:
+    answer = sqlite_system.pay()
+    session = sqlite_system.sessions(answer.payment.id)[0]
+    sqlite_system.hear(session, "created")
+    sqlite_system.hear(session, "created", reference="SECOND")
+    sqlite_system.hear(session, "completed", reference=...)
+    assert sqlite_system.payment(answer.payment.id).status == "open"
+    assert sqlite_system.cases() == ["event_quarantined"]

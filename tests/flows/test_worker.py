@@ -13,6 +13,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from checkout.app import build
+from checkout.config import Settings
 from checkout.errors import LostRace, StoreUnavailable
 from checkout.events import Events
 from checkout.store.engine import Taken
@@ -20,7 +22,7 @@ from checkout.store.tables import event, notification, payment, session
 from checkout.store.work import Queue, claim, give_back, holds, release, wake
 from checkout.worker import Bell, Worker
 from tests.deliveries import beside, fates, kept, last
-from tests.system import System
+from tests.system import System, environment
 
 Step = Callable[[str, str], None]
 
@@ -322,3 +324,17 @@ def test_a_payment_that_is_gone_or_an_unknown_row_never_stops_the_worker(sqlite_
         wake(unit, payment, found, now=system.clock.now)
     assert worker(system, look_at_payment=missing).turn() >= 2
     assert found in seen
+
+
+@pytest.mark.postgresql
+def test_a_worker_that_cannot_look_for_work_goes_on_trying(postgresql_server: Callable[[], str]) -> None:
+    services = build(Settings.from_env(environment(postgresql_server())))  # a database without tables
+    worker = services.worker("hopeful")
+    running = threading.Thread(target=worker.run)
+    running.start()
+    time.sleep(0.5)
+    names = {thread.name for thread in threading.enumerate()}
+    worker.stop()
+    running.join()
+    services.close()
+    assert {"event-0", "session-0", "payout-0", "notification-0", "payment-0"} <= names
