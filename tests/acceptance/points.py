@@ -136,6 +136,8 @@ class Arming:
         self._armed: dict[Point, float] = {}
         self._base = strikes.count()
         self._number = 0
+        self._begun = time.monotonic()
+        self._log = strikes.armed.parent / "strikes.log"  # which points struck when, for whoever looks into a failure
         self._stop = threading.Event()
         self.problem: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="arming", daemon=True)
@@ -167,7 +169,9 @@ class Arming:
         left = set(self.missing())
         now = time.monotonic()
         for point in [one for one in self._armed if one not in left]:
-            del self._armed[point]
+            waited = now - self._armed.pop(point)
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(f"{now - self._begun:6.1f} s  {point}, {waited:.1f} s after it was armed\n")
         for point, since in list(self._armed.items()):
             # a rule of the simulator takes whoever comes by; when it was the wrong process it is armed again
             stale_s = STALE_S if point.where not in self._ambush else AMBUSH_S
