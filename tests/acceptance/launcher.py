@@ -20,6 +20,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from tests.acceptance.processes import birth
+
 PR_SET_PDEATHSIG: Final = 1
 CHILDREN_NEED: Final = (
     "checkout.cli", "checkout.commands.web_server", "checkout.web", "gunicorn.workers.gthread", "psycopg",
@@ -142,7 +144,7 @@ def note_role(role: str) -> None:
     """Leave a file that says what this process is: whoever kills by connection knows only the process's id."""
     folder = os.environ.get("TEST_ROLES")
     if folder:
-        Path(folder, str(os.getpid())).write_text(role, encoding="utf-8")
+        Path(folder, str(os.getpid())).write_text(f"{role} {birth(os.getpid())}", encoding="utf-8")
 
 
 def _web(order: dict[str, Any]) -> int:

@@ -8,7 +8,6 @@ the Standard Webhooks library, as a shop would, and keeps what it heard.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 from pathlib import Path
@@ -86,12 +85,3 @@ def shop_app(kills: Kills) -> Flask:
         return jsonify(kills.report())
 
     return app
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process still runs (one that has ended and waits for its parent does not)."""
-    try:
-        state = Path("/proc", str(pid), "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z" and pid != os.getpid()

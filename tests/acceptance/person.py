@@ -134,7 +134,7 @@ class Person:
             if state in FINAL or state is PayoutState.NEEDS_DECISION:
                 return state
             if state is PayoutState.QUOTED:
-                self.command("payouts", "approve", ident)
+                self.approve(ident)
             elif state is PayoutState.ON_HOLD and not retried and transfer is None:
                 retried = True
                 self.command("payouts", "retry", ident)
@@ -148,6 +148,16 @@ class Person:
                         self._let_expire(transfer.provider_transfer_id)
             time.sleep(0.1)
         return state
+
+    def state(self, ident: str) -> str:
+        """Where a payout stands."""
+        with self._world.services.context.database.read() as unit:
+            row = payouts.payout_by_id(unit, ident)
+        return "" if row is None else row.state
+
+    def approve(self, ident: str) -> None:
+        """Give the mandate."""
+        self.command("payouts", "approve", ident)
 
     def _let_expire(self, transfer: str) -> None:
         """The deposit may or may not have been asked for, and is never asked for again: without one, time goes by."""

@@ -85,7 +85,7 @@ class Strikes:
     def __init__(self, armed: Path, roles: Path, ask: Callable[[str, str], Any]) -> None:
         self.armed = armed
         self._roles = roles
-        self._ask = ask  #: (who, control path) → JSON
+        self.ask = ask  #: (who, control path) → JSON
 
     def count(self) -> Counter[Point]:
         """How often each point has killed a process."""
@@ -101,7 +101,7 @@ class Strikes:
     def _calls(self) -> Counter[Point]:
         found: Counter[Point] = Counter()
         for who in ("stable_mint", "stables", "shop"):
-            for rule in self._ask(who, "kills"):
+            for rule in self.ask(who, "kills"):
                 roles = {self.role(pid) for pid in rule["killed"]}
                 for call in CALLS:
                     if call.is_of(who, rule) and call.role in roles:
@@ -111,7 +111,7 @@ class Strikes:
     def role(self, pid: int) -> str:
         """What a killed process was."""
         try:
-            return (self._roles / str(pid)).read_text(encoding="utf-8")
+            return (self._roles / str(pid)).read_text(encoding="utf-8").partition(" ")[0]
         except FileNotFoundError:
             return "unknown"
 
@@ -188,7 +188,7 @@ class Arming:
         call = call_of(point.where)
         return any(
             not rule["struck"] and call.is_of(call.to, rule) and rule["moment"] == point.when
-            for rule in self._strikes._ask(call.to, "kills")
+            for rule in self._strikes.ask(call.to, "kills")
         )
 
     def _arm(self, point: Point) -> None:

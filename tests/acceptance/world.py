@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -22,9 +22,9 @@ from checkout.config import Settings
 from checkout.simulator.stables.codes import CUSTOMER_ID
 from checkout.store.schema import migrate
 from checkout.store.tables import deposit
-from tests.acceptance.outside import HOOKS, is_alive
+from tests.acceptance.outside import HOOKS
 from tests.acceptance.points import Strikes
-from tests.acceptance.processes import Launcher, Process, Supervisor
+from tests.acceptance.processes import Launcher, Process, Supervisor, birth
 from tests.system import BANK, environment, private_pem, public_pem
 
 #: How much faster everything goes: five minutes of a provider are a second here.
@@ -35,6 +35,7 @@ TIMEOUT_S: Final = 1
 #: Nominal; forty real seconds from a transfer's creation.
 FUNDING_WINDOW_S: Final = 12_000
 WORKERS: Final = 3
+START_S: Final = 120.0
 
 #: Longer than the simulator's own, so that a state is seen before the next one comes; nominal seconds. Funds are
 #: collected late, so that a deposit that is asked for twice is made twice.
@@ -50,17 +51,30 @@ class World:
     def __init__(self, database_url: str, folder: Path) -> None:
         self.folder = folder
         self._freezing = threading.Lock()
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._ends = ExitStack()
+        try:
+            self._begin(database_url)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, database_url: str) -> None:
+        folder, ends = self.folder, self._ends
+        self._socket = ends.enter_context(socket.create_server(("127.0.0.1", 0), backlog=256))
         self.url = "http://{}:{}".format(*self._socket.getsockname())
         for name in ("armed", "roles"):
             (folder / name).mkdir()
         self.seen = folder / "commits.seen"
+        self.http = ends.enter_context(httpx.Client(trust_env=False, timeout=60))
+        ends.callback(self._kill_what_is_left)
         self.launcher = Launcher(folder, sockets=(self._socket.fileno(),))
+        ends.callback(self.launcher.close)
         self.supervisor = Supervisor(self.launcher)
-        self.http = httpx.Client(trust_env=False, timeout=60)
+        ends.callback(self.supervisor.stop)
         self.addresses = self._start_outside(database_url)
         self.environ = self._environment(database_url)
         self.services: Services = build(Settings.from_env(self.environ))
+        ends.callback(self.services.close)
         self.store_id, self.api_key = self._furnish()
         self.strikes = Strikes(folder / "armed", folder / "roles", self.ask)
 
@@ -76,17 +90,16 @@ class World:
         for number in range(1, WORKERS + 1):
             name = f"worker-{number}"
             self.supervisor.keep(name, "worker", self.environ, arguments=["worker", "--id", name])
-        self.until(self._answers, "the web process never answered", within_s=30)
+        self.until(self._answers, "the web process never answered", within_s=START_S)
 
     def close(self) -> None:
-        self.supervisor.stop()
-        self.services.close()
-        self.launcher.close()
-        for path in (self.folder / "roles").iterdir():  # web processes whose arbiter was killed end a little later
-            if is_alive(int(path.name)):
-                os.kill(int(path.name), 9)
-        self.http.close()
-        self._socket.close()
+        """End everything this has started."""
+        self._ends.close()
+
+    def _kill_what_is_left(self) -> None:
+        """Web processes whose arbiter was killed end by themselves, a little later."""
+        for pid in self._noted():
+            _signal(pid, signal.SIGKILL)
 
     # --- the other parties -----------------------------------------------------------------------------------------
 
@@ -134,10 +147,17 @@ class World:
                     _signal(pid, signal.SIGCONT)
 
     def victims(self) -> list[int]:
-        """Every process of the service that runs now: arbiter and its workers, workers, commands."""
-        ours = {one.pid for one in self.launcher.alive() if one.role != "outside"}
-        noted = {int(path.name) for path in (self.folder / "roles").iterdir() if path.read_text("utf-8") != "outside"}
-        return sorted(pid for pid in ours | noted if is_alive(pid))
+        """Every process of the service that runs now: arbiter and its processes, workers, commands."""
+        return sorted(pid for pid, role in self._noted().items() if role != "outside")
+
+    def _noted(self) -> dict[int, str]:
+        """Processes of ours that are alive, and what they are. An id that somebody else has by now is not ours."""
+        found = {}
+        for path in (self.folder / "roles").iterdir():
+            role, _, born = path.read_text(encoding="utf-8").partition(" ")
+            if born and birth(int(path.name)) == born:
+                found[int(path.name)] = role
+        return found
 
     def until(self, reached: Callable[[], bool], otherwise: str, *, within_s: float) -> None:
         """Wait; AssertionError with the last lines of every log when it never comes."""
@@ -168,7 +188,7 @@ class World:
             "stables_webhook_secret": given["STABLES_WEBHOOK_SECRET"], "stables_switches": STABLES,
         }  # fmt: skip
         self.launcher.start("outside", "outside", {**os.environ}, options=options, addresses=str(path))
-        self.until(path.exists, "the simulator never started", within_s=30)
+        self.until(path.exists, "the simulator never started", within_s=START_S)
         addresses: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
         return addresses
 
