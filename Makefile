@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check format bench torture lock
+.PHONY: setup demo test check format bench torture screenshots lock catalogues
 
 setup: $(VENV)/.ready
 
@@ -35,5 +35,11 @@ bench: setup
 torture: setup
 	$(BIN)/python -m tests.acceptance.torture --rounds $(or $(ROUNDS),100)
 
+screenshots: setup
+	$(BIN)/python -m tests.browser.screenshots
+
 lock: setup
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml
+
+catalogues: setup
+	$(BIN)/python -m tests.catalogues

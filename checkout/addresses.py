@@ -11,12 +11,11 @@ from typing import Final
 import base58
 from Crypto.Hash import keccak
 
+from checkout.corridors import NETWORKS
+
+__all__ = ["EVM_NETWORKS", "NETWORKS", "address_fits"]
+
 EVM_NETWORKS: Final = frozenset({"arbitrum", "avalanche", "base", "ethereum", "optimism", "polygon", "polygon-amoy"})
-#: What each asset can be paid out from (Stables docs, Supported currencies; CONFIRMED). USDC on Tron has ended.
-NETWORKS: Final = {
-    "USDC": frozenset({"arbitrum", "avalanche", "base", "ethereum", "optimism", "polygon", "solana"}),
-    "USDT": frozenset({"arbitrum", "avalanche", "base", "ethereum", "optimism", "polygon", "solana", "tron"}),
-}
 _EVM: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 #: Sandbox answers hold such words instead of addresses (providers.md B3, OBSERVED).
 _PLACEHOLDER: Final = re.compile(r"sandbox:([a-z0-9-]+):[0-9A-Za-z]+")

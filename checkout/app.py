@@ -17,26 +17,43 @@ from checkout import identifiers
 from checkout.clockwork import Clockwork
 from checkout.config import Mode, Settings
 from checkout.context import Context
+from checkout.customers import Customers
 from checkout.events import Events
+from checkout.evidence_bundle import EvidenceBundle
+from checkout.evidence_import import EvidenceImport
 from checkout.inbox import Inbox
+from checkout.late_news import LateNews
+from checkout.links import Links
+from checkout.looks import Looks
 from checkout.notifications import Notifications
 from checkout.offramp import Offramp
+from checkout.onboarding import Onboarding
 from checkout.payments import Payments
 from checkout.payout_accounts import PayoutAccounts
 from checkout.payouts import Payouts
 from checkout.people import People
+from checkout.policies import Policies
+from checkout.price_guard import PriceGuard
 from checkout.providers.stable_mint import StableMint
 from checkout.providers.stables import Stables
 from checkout.providers.storefront import Storefront, outward
 from checkout.providers.transport import Wire, build_client
+from checkout.reconciling import Reconciling
+from checkout.refund_resolving import RefundResolving
+from checkout.refund_sending import RefundSending
+from checkout.refunds import Refunds
 from checkout.report import Report
+from checkout.resolutions import Resolutions
+from checkout.restoring import Restoring
 from checkout.rules.payouts import PayoutState
 from checkout.sealing import Sealer
 from checkout.sessions import ProviderGate, Sessions
 from checkout.shopper import Shopper
+from checkout.statements import Statements
 from checkout.store import payouts as payout_rows
 from checkout.store.engine import Database
 from checkout.stores import Stores
+from checkout.subscriptions import Subscriptions
 from checkout.transfers import Following
 from checkout.treasury import Treasury
 from checkout.worker import Worker
@@ -58,20 +75,37 @@ class Services:
 
     context: Context
     stores: Stores
+    looks: Looks
     people: People
     payments: Payments
     sessions: Sessions
+    customers: Customers
+    links: Links
     shopper: Shopper
     inbox: Inbox
     events: Events
     treasury: Treasury
     payout_accounts: PayoutAccounts
+    onboarding: Onboarding
+    subscriptions: Subscriptions
     payouts: Payouts
+    policies: Policies
+    price_guard: PriceGuard
+    resolutions: Resolutions
+    refunds: Refunds
+    refund_resolving: RefundResolving
+    refund_sending: RefundSending
     offramp: Offramp
     following: Following
     notifications: Notifications
     clockwork: Clockwork
     report: Report
+    statements: Statements
+    reconciling: Reconciling
+    evidence_import: EvidenceImport
+    evidence_bundle: EvidenceBundle
+    restoring: Restoring
+    late_news: LateNews
     stables: Stables
     closers: tuple[Callable[[], None], ...]
 
@@ -90,8 +124,12 @@ class Services:
             row = payout_rows.payout_by_id(unit, ident)
         if row is None:
             return
+        if row.payout_state is PayoutState.APPROVED and not self.restoring.may_move(row, token):
+            return
         early = (PayoutState.PROPOSED, PayoutState.QUOTED, PayoutState.APPROVED)
         (self.offramp if row.payout_state in early else self.following).step(row, token)
+        self.statements.look(ident)
+        self.clockwork.heard_of(row)
 
     def worker(self, name: str) -> Worker:
         """A worker over all kinds of work."""
@@ -101,6 +139,8 @@ class Services:
             events=self.events,
             open_session=self.sessions.step,
             follow_payout=self.follow_payout,
+            run_policy=self.policies.step,
+            send_refund=self.refund_sending.step,
             deliver=self.notifications.step,
             look_at_payment=self.clockwork.step,
         )
@@ -149,23 +189,42 @@ def build(
     )
     sender = Storefront(shop_http)
     sessions = Sessions(context, stable_mint)
+    payments = Payments(context, sessions, ProviderGate(THREADS // 2))
+    refunds = Refunds(context)
     return Services(
         context=context,
         stores=Stores(context),
+        looks=Looks(context),
         people=People(context),
-        payments=Payments(context, sessions, ProviderGate(THREADS // 2)),
+        payments=payments,
         sessions=sessions,
-        shopper=Shopper(context),
+        customers=Customers(context),
+        links=Links(context, payments),
+        shopper=Shopper(context, payments),
         inbox=Inbox(context),
         events=Events(context),
         treasury=Treasury(context),
-        payout_accounts=PayoutAccounts(context),
+        payout_accounts=PayoutAccounts(context, stables),
+        onboarding=Onboarding(context, stables),
+        subscriptions=Subscriptions(context, stables),
         payouts=Payouts(context, stables),
+        policies=Policies(context),
+        price_guard=PriceGuard(context, stables),
+        resolutions=Resolutions(context, stables),
+        refunds=refunds,
+        refund_resolving=RefundResolving(context, refunds),
+        refund_sending=RefundSending(context, stable_mint, refunds),
         offramp=Offramp(context, stables),
         following=Following(context, stables),
         notifications=Notifications(context, sender),
         clockwork=Clockwork(context),
         report=Report(context),
+        statements=Statements(context),
+        reconciling=Reconciling(context),
+        evidence_import=EvidenceImport(context),
+        evidence_bundle=EvidenceBundle(context, Report(context)),
+        restoring=Restoring(context, stables),
+        late_news=LateNews(context),
         stables=stables,
         closers=(mint_http.close, stables_http.close, shop_http.close, context.database.close),
     )

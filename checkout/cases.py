@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from checkout.context import Context
 from checkout.errors import NotFound, NotPossible, RequestRefused
+from checkout.recovery import steps
 from checkout.store import moves as rows
 from checkout.store.moves import record_act
 
@@ -32,14 +33,28 @@ _TRACE: Final = "checkout trace {subject}"
 _ALLOCATE: Final = "checkout deposits allocate DEPOSIT --evidence TEXT"
 _SHOW_PAYMENT: Final = "checkout payments show {subject}"
 _SHOW_PAYOUT: Final = "checkout payouts show {subject}"
+_SHOW_REFUND: Final = "checkout refunds show {subject}"
 _RETRY: Final = "checkout payouts retry {subject}"
 _CANCEL: Final = "checkout payouts cancel {subject}"
 _SHOW_EVENT: Final = "checkout events show {subject}"
 _REPLAY: Final = "checkout events replay {subject}"
 _SILENT: Final = Kind(
-    "Stable Mint has sent no news for longer than this stage takes; ask them.", (_SHOW_PAYMENT, _TRACE)
+    "Stable Mint has sent no news for longer than this stage takes; ask them.",
+    (_SHOW_PAYMENT, _TRACE, "checkout deposits settled DEPOSIT --evidence TEXT", "checkout treasury import FILE"),
 )
 _HELD: Final = (_SHOW_PAYOUT, _RETRY, _CANCEL)
+#: Where the money of a payout can be, once a person knows; `checkout payouts resolve --help` has every verb.
+_AFTERWARDS: Final = (
+    "checkout payouts resolve {subject} back --amount X --evidence TEXT",
+    "checkout payouts resolve {subject} lost --evidence TEXT",
+)
+_RESOLVE: Final = (
+    "checkout payouts resolve {subject} never-sent --evidence TEXT",
+    "checkout payouts resolve {subject} arrived --credit X --evidence TEXT",
+    "checkout payouts resolve {subject} at-provider --evidence TEXT",
+    "checkout payouts resolve {subject} found --amount X --evidence TEXT",
+    *_AFTERWARDS,
+)
 
 #: Every kind that is opened anywhere; a test compares this with the code.
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -78,13 +93,65 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "The mandate no longer holds; nothing was sent. Approve the quote shown now, or stop.",
             (_SHOW_PAYOUT, "checkout payouts approve {subject}", _CANCEL),
         ),
-        "transfer_mismatch": Kind("The transfer is not what was approved; its address was not shown.", (_SHOW_PAYOUT, _TRACE)),
+        "price_guard": Kind(
+            "Stables' quotes are outside the store's price guard; they were kept, not used.",
+            (_SHOW_PAYOUT, "checkout policies guard STORE --currency C", _RETRY, _CANCEL),
+        ),
+        "policy_stuck": Kind("A payout policy has no payout account it can pay to.", ("checkout policies show {subject}",)),
+        "payout_over_maximum": Kind(
+            "Free treasury is in pieces above the policy's maximum; none is divided.",
+            ("checkout policies show {subject}", "checkout payouts propose STORE"),
+        ),
+        "transfer_mismatch": Kind(
+            "The transfer is not what was approved; its address was not shown.", (_SHOW_PAYOUT, _TRACE, *_RESOLVE)
+        ),
         "compliance_hold": Kind("Stables holds the transfer; answer what its dashboard asks.", (_SHOW_PAYOUT,)),
         "exposed_transfer_ended": Kind(
-            "The transfer ended after somebody could have paid it: find out where the funds are.", (_SHOW_PAYOUT, _TRACE)
+            "The transfer ended after somebody could have paid it: find out where the funds are.",
+            (_SHOW_PAYOUT, _TRACE, *_RESOLVE),
+        ),
+        "found_at_old_address": Kind(
+            "Funds were seen at the address of a transfer that no longer takes them; ask Stables for them.",
+            (_SHOW_PAYOUT, *_AFTERWARDS),
+        ),
+        "under_funded": Kind(
+            "Less was sent than the transfer asked for; ask Stables whether it pays or returns it. Never send the rest.",
+            (_SHOW_PAYOUT, *_RESOLVE),
+        ),
+        "over_funded": Kind(
+            "More was sent than the transfer asked for; ask Stables for the difference.", (_SHOW_PAYOUT, *_AFTERWARDS)
+        ),
+        "payout_returned": Kind(
+            "The bank sent the money back to Stables; ask whether it is paid again or given back.",
+            (_SHOW_PAYOUT, "checkout payouts resolve {subject} arrived --credit X --evidence TEXT", *_AFTERWARDS),
         ),
         "funded_without_reveal": Kind("Funds came to an address nobody was shown here.", (_SHOW_PAYOUT, _TRACE)),
+        "forgotten_transfer": Kind(
+            "Stables has a transfer of ours that this database, restored from a backup, does not remember. Find out where its "
+            "money is before anything is paid again.",
+            (_TRACE, "checkout reconcile", "checkout reconcile --confirm TEXT"),
+        ),
+        "credit_unexplained": Kind(
+            "The provider's own rate and fees leave more of a bank credit unexplained than the limit; ask them.",
+            ("checkout statement payout {subject}", _SHOW_PAYOUT),
+        ),
+        "credit_differs": Kind(
+            "The bank shows another amount than was said before, or less than was approved.",
+            ("checkout statement payout {subject}", "checkout statement confirm {subject} --amount X --evidence TEXT"),
+        ),
         "payout_silent": Kind("The transfer has not moved for days; ask Stables.", (_SHOW_PAYOUT,)),
+        "refund_unknown": Kind(
+            "A withdrawal was sent and nobody knows what came of it. It is never sent again; its amount stays reserved.",
+            (_SHOW_REFUND, _TRACE, "checkout refunds resolve {subject} sent|failed --evidence TEXT"),
+        ),
+        "refund_contradiction": Kind(
+            "Stable Mint's news of a withdrawal contradicts what was known of it; ask them which is true.",
+            (_SHOW_REFUND, _TRACE),
+        ),
+        "refund_declined": Kind(
+            "Stable Mint declined a refund; nothing was sent. Ask for another when its cause is removed.", (_SHOW_REFUND,)
+        ),
+        "refund_silent": Kind("Stable Mint has sent no news of a withdrawal for days; ask them.", (_SHOW_REFUND, _TRACE)),
         "travel_rule": Kind("Stables asks to verify a wallet (travel rule); see its dashboard.", (_TRACE,)),
         "rfi": Kind("Stables asks for information; see its dashboard and its deadline."),
     }
@@ -144,6 +211,7 @@ def _shown(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "detail": row["detail"],
         "opened_at": row["opened_at"],
         "age_s": int((now - row["opened_at"]).total_seconds()),
+        "steps": steps(row["kind"], row["subject"]) if is_open else [],
         "actions": [*actions, f"checkout cases close {row['id']} --note TEXT"] if is_open else [],
         "closed_at": row["closed_at"],
         "closed_by": row["closed_by"],

@@ -17,17 +17,24 @@ import click
 from checkout import logs
 from checkout.commands.accounts import accounts
 from checkout.commands.cases import cases
+from checkout.commands.customers import customers
 from checkout.commands.demo import demo
 from checkout.commands.doctor import doctor
 from checkout.commands.events import events
+from checkout.commands.evidence import evidence
 from checkout.commands.init import init, migrate
 from checkout.commands.keys import keys
 from checkout.commands.payments import payments
 from checkout.commands.payouts import payouts
 from checkout.commands.people import people
+from checkout.commands.policies import policies
+from checkout.commands.refunds import refunds
 from checkout.commands.report import report, trace
+from checkout.commands.restore import reconcile, restore
 from checkout.commands.serve import serve
 from checkout.commands.simulator import simulator
+from checkout.commands.stables import stables
+from checkout.commands.statement import statement
 from checkout.commands.stores import stores
 from checkout.commands.treasury import deposits, treasury
 from checkout.commands.worker import worker
@@ -117,8 +124,9 @@ def cli() -> None:
 
 
 for _command in (
-    init, migrate, keys, doctor, serve, worker, simulator, demo, stores, people, accounts, payments, events, cases,
-    treasury, deposits, payouts, trace, report,
+    init, migrate, keys, doctor, serve, worker, simulator, demo, stores, people, stables,
+    accounts, customers, payments, events, cases,
+    treasury, deposits, payouts, policies, refunds, trace, report, statement, evidence, restore, reconcile,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -7,6 +7,7 @@ CheckoutError
 ├── BadSignature           a delivery is not proven to come from the provider
 ├── RequestRefused         a request has bad fields; all of them, by name
 ├── NotAuthenticated       a store key or a person's secret is wrong
+├── NotPermitted           the key is known, and is for something else
 ├── NotFound               nothing of that kind has that id
 ├── NotPossible            the subject's state, a rule or a pause does not allow this now
 │   ├── ForbiddenMove      a state machine has no such move
@@ -57,6 +58,10 @@ class RequestRefused(CheckoutError):
 
 class NotAuthenticated(CheckoutError):
     """A store key or a person's secret is missing or wrong."""
+
+
+class NotPermitted(CheckoutError):
+    """The key is known, and is for something else."""
 
 
 class NotFound(CheckoutError):

@@ -15,6 +15,7 @@ from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible
 from checkout.inbox import STABLE_MINT, EventState, Reading, read_body
 from checkout.reckoning import reckon
+from checkout.refund_news import NEWS, hear
 from checkout.rules.deposits import FAILED, MONEY_STAGES, Stage, advance, stage_of
 from checkout.rules.money import CURRENCY_EXPONENTS, Money, read_provider_amount
 from checkout.rules.work import (
@@ -31,7 +32,7 @@ from checkout.store.records import DepositRow, EventRow, PaymentRow, SessionRow
 from checkout.store.tables import event as event_table
 from checkout.store.tables import payout as payout_table
 from checkout.store.work import release, wake
-from checkout.treasury import declare
+from checkout.treasury import declare, withdraw_declared
 
 #: Stables event types that we know (providers.md B2); those about transfers wake a payout, some ask for a person.
 STABLES_KNOWN: Final = frozenset(
@@ -160,8 +161,12 @@ class Events:
             raise Parked(EventState.QUARANTINED, row.note)
         if row.provider != STABLE_MINT:
             return self._stables(unit, row, reading, now)
+        if reading.event_type in NEWS:
+            self._check_partner(reading.content)
+            heard = hear(unit, self._context, row, reading, now)
+            return Verdict(heard.state, heard.note, heard.subject)
         stated = stage_of(reading.event_type, reading.version, self._context.settings.stable_mint.v1_accepted_is)
-        if stated is None:  # withdrawals and the like: what nobody knows is a reading with a problem
+        if stated is None:  # token transfers and the like: what nobody knows is a reading with a problem
             return Verdict(EventState.IGNORED, "known; moves nothing")
         return self._deposit(unit, row, reading, stated, now)
 
@@ -183,6 +188,8 @@ class Events:
         changed, ident = self._move(unit, row, payment, session, deposit, reference, stated, money, content, now)
         if not changed:
             return Verdict(EventState.IGNORED, "nothing new", ident)
+        if deposit is not None and deposit.settlement_record_id is not None:
+            withdraw_declared(unit, self._context, ident, now=now)
         cause = f"event {row.id} {reading.event_type}"
         reckon(unit, self._context, payment, cause=cause, now=now, last_news_at=now)
         if stated == Stage.SETTLED:
@@ -257,7 +264,7 @@ class Events:
         stated = _text(content, "sessionId")
         if stated is not None and session.provider_session_id is None:
             payments.update_session(unit, session.id, provider_session_id=stated)
-            events.make_unmatched_due(unit, now=now)
+            events.make_unmatched_due(unit, now=now, reference=session.reference, session_id=stated)
 
     def _move(
         self,
@@ -280,7 +287,8 @@ class Events:
         arrives = money is not None and (deposit is None or deposit.money is None)
         values: dict[str, Any] = {"stage": after, "failed": failed, "foreign": foreign}
         if arrives and money is not None:
-            late = payment.expired_at is not None or payment.cancelled_at is not None
+            over = (payment.expired_at, payment.cancelled_at, session.ended_at)
+            late = any(moment is not None for moment in over)
             values |= {"amount_minor": money.minor, "currency": money.currency, "late": late}
         if after is Stage.SETTLED and before is not Stage.SETTLED:
             values["settled_at"] = now

@@ -155,6 +155,7 @@ class Inbox:
             "event_type": reading.event_type[:120],
             "version": reading.version,
             "reference": None if reading.reference is None else reading.reference[:200],
+            "session_hint": reading.session_hint,
             "headers": json.dumps(dict(headers)),
             "body_sealed": self._context.sealer.seal(body),
             "size": len(body),
@@ -237,7 +238,7 @@ class Inbox:
                     "note": "re-verified; already known",
                 }
             else:
-                kept = ("dedup_key", "state", "event_type", "version", "reference", "note")
+                kept = ("dedup_key", "state", "event_type", "version", "reference", "session_hint", "note")
                 changes = {name: values[name] for name in kept} | {"due_at": now}
             events.update_event(unit, row.id, **changes)
             record_act(
@@ -259,7 +260,7 @@ def _beside(first: EventRow, values: Mapping[str, Any]) -> dict[str, Any]:
 class Reading:
     """What can be told from a body without trusting it: type, version, identifiers, or why it cannot be read."""
 
-    __slots__ = ("content", "event_id", "event_type", "problem", "reference", "version")
+    __slots__ = ("content", "event_id", "event_type", "problem", "reference", "session_hint", "version")
 
     def __init__(self, content: dict[str, Any], problem: str = "") -> None:
         self.content = content
@@ -267,6 +268,7 @@ class Reading:
         self.version = ""
         self.event_id: str | None = None
         self.reference: str | None = None
+        self.session_hint: str | None = None
         self.problem = problem
 
 
@@ -318,8 +320,9 @@ def _stable_mint(content: dict[str, Any]) -> Reading:
         reading.problem = "the body names no event type"
         return reading
     reading.event_type = kind
-    reference = reading.content.get("reference")
+    reference, session = reading.content.get("reference"), reading.content.get("sessionId")
     reading.reference = reference if isinstance(reference, str) and reference else None
+    reading.session_hint = session[:IDENT_CHARS_MAX] if isinstance(session, str) and session else None
     if not is_known(kind, reading.version):
         reading.problem = f"unknown event type in {reading.version}"
     elif any(len(str(reading.content.get(name, ""))) > IDENT_CHARS_MAX for name in ("reference", "sessionId")):

@@ -12,18 +12,22 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from checkout.automatic_approval import let_policy_approve
 from checkout.context import Context
 from checkout.errors import LostRace, RequestRefused
+from checkout.mandates import why_void
 from checkout.payout_moves import claimed, conclude, hold, postpone
+from checkout.price_guard import fee_lines, quote_refused, why_refused
+from checkout.provider_words import code_in, in_words, word_for
 from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
 from checkout.providers.stables_records import CustomerStanding, Quote, Transfer
 from checkout.providers.stables_requests import QuoteRequest, TransferRequest
 from checkout.rules.money import Money
-from checkout.rules.payouts import PayoutState
+from checkout.rules.payouts import TRANSIENT_CODES, PayoutState
 from checkout.rules.work import CUSTOMER_READ_MAX_AGE, POLL_SLOW, UNKNOWNS_MAX, backoff
-from checkout.store import payouts, stores
+from checkout.store import payouts, policies, stores
 from checkout.store.engine import Unit
-from checkout.store.moves import reopen_case
+from checkout.store.moves import close_by_proof, reopen_case
 from checkout.store.records import AttemptRow, MandateRow, PayoutAccountRow, PayoutRow, QuoteRow
 from checkout.store.tables import attempt as attempt_table
 from checkout.store.tables import payout as payout_table
@@ -35,8 +39,6 @@ from checkout.transfers import Following, Stables
 DECLINES_MAX: Final = 3
 #: A quote with less than this left is not worth sending.
 QUOTE_MARGIN: Final = timedelta(milliseconds=200)
-#: Words in a refusal that a new quote cures (providers.md B3: sometimes transient; quotes expire and are single-use).
-TRANSIENT_CODES: Final = frozenset({"ROUTING_QUOTE_FAILED", "QUOTE_EXPIRED", "QUOTE_USED", "QUOTE_NOT_ACTIVE"})
 
 
 class Offramp:
@@ -47,10 +49,10 @@ class Offramp:
         self._stables = stables
 
     def step(self, row: PayoutRow, token: str) -> None:
-        """Do the next thing for a claimed payout that is proposed or approved."""
+        """Do the next thing for a claimed payout that is proposed, quoted or approved."""
         with self._context.database.read() as unit:
             account = payouts.payout_account_by_id(unit, row.payout_account_id)
-            paused = stores.why_paused(unit, row.store_id)
+            paused = policies.why_paused(unit, row)
         if account is None:
             raise LostRace(f"payout {row.id} has no account")
         if paused is not None:
@@ -58,10 +60,13 @@ class Offramp:
             return
         if not self._in_good_standing(row, token, account):
             return
-        if row.payout_state is PayoutState.PROPOSED:
-            self.quote(row, token, account)
-        else:
-            self._execute(row, token, account)
+        match row.payout_state:
+            case PayoutState.PROPOSED:
+                self.quote(row, token, account)
+            case PayoutState.QUOTED:
+                let_policy_approve(self._context, row, token, account)
+            case _:
+                self._execute(row, token, account)
 
     def _retry_wait(self, row: PayoutRow, asked_s: int | None) -> timedelta:
         context = self._context
@@ -154,6 +159,9 @@ class Offramp:
         wrong = _quote_problem(drawn, row, account)
         with context.database.write() as unit:
             current = claimed(unit, row.id, token, row.payout_state)
+            dear = None if wrong is not None else why_refused(
+                unit, row.store_id, drawn.source, drawn.rate, drawn.credit, fee_lines(drawn)
+            )  # fmt: skip
             payouts.insert_row(
                 unit,
                 quote_table,
@@ -162,8 +170,8 @@ class Offramp:
                     "source_minor": drawn.source.minor, "credit_minor": drawn.credit.minor,
                     "credit_currency": drawn.credit.currency, "rate": drawn.rate,
                     "fees": json.dumps([[one.name, one.currency, one.amount] for one in drawn.fees]),
-                    "expires_at": drawn.expires_at, "refused": wrong or "", "raw_sealed": context.sealer.seal(drawn.raw),
-                    "created_at": now,
+                    "expires_at": drawn.expires_at, "refused": wrong or dear or "",
+                    "raw_sealed": context.sealer.seal(drawn.raw), "created_at": now,
                 },
             )  # fmt: skip
             payouts.update_attempt(unit, attempt_id, state="accepted", quote_id=ident)
@@ -173,11 +181,26 @@ class Offramp:
             payouts.update_payout(unit, row.id, quote_id=ident)
             if row.payout_state is PayoutState.PROPOSED:
                 current = claimed(unit, row.id, token, PayoutState.PROPOSED)
+                if dear is not None:
+                    self._too_dear(unit, current, token, dear, now)
+                    return None
                 conclude(
-                    unit, context, current, token, PayoutState.QUOTED, cause=f"quote {drawn.id}", now=now, due_at=None,
-                    note="",
+                    unit, context, current, token, PayoutState.QUOTED, cause=f"quote {drawn.id}", now=now,
+                    due_at=None if row.policy_id is None else now, note="",
                 )  # fmt: skip
+                close_by_proof(unit, kind="price_guard", subject=row.id, note="a quote is inside the guard", at=now)
             return payouts.quote_by_id(unit, ident)
+
+    def _too_dear(self, unit: Unit, row: PayoutRow, token: str, why: str, now: datetime) -> None:
+        """A quote outside the guard is kept and another drawn later; after some of them a person looks."""
+        refused = [one for one in payouts.quotes_of(unit, row.id)[-DECLINES_MAX:] if one.refused]
+        if len(refused) < DECLINES_MAX:
+            wait = self._context.scaled(POLL_SLOW)
+            release(
+                unit, payout_table, row.id, token, due_at=now + wait, attempts=row.attempts + 1, note=why[:500]
+            )  # fmt: skip
+            return
+        self._hold(unit, row, token, "price_guard", f"{DECLINES_MAX} quotes were refused; the last is {why}", now)
 
     def _quote_declined(self, row: PayoutRow, token: str, attempt_id: str, outcome: Declined) -> None:
         context = self._context
@@ -190,7 +213,7 @@ class Offramp:
             declined = [
                 one for one in payouts.attempts_of(unit, row.id, "quote")[-DECLINES_MAX:] if one.state == "declined"
             ]
-            if outcome.code in TRANSIENT_CODES and len(declined) < DECLINES_MAX:
+            if code_in(outcome.code, outcome.message) in TRANSIENT_CODES and len(declined) < DECLINES_MAX:
                 wait = self._retry_wait(row, outcome.retry_after_s)
                 release(
                     unit,
@@ -202,7 +225,8 @@ class Offramp:
                     note=words[:500],
                 )
                 return
-            self._hold(unit, current, token, "quote_declined", f"Stables declined the quote: {words}", now)
+            why = f"Stables declined the quote: {in_words(outcome.code, words)}"
+            self._hold(unit, current, token, "quote_declined", why, now)
 
     # --- transfer ------------------------------------------------------------------------------------------------
 
@@ -210,10 +234,11 @@ class Offramp:
         """Carry out the mandate: one transfer, under one attempt, on a quote inside it."""
         with self._context.database.read() as unit:
             mandate = payouts.live_mandate(unit, row.id)
+            policy = policies.policy_for(unit, row.store_id, row.asset, row.network)
             open_attempts = [
                 one for one in payouts.attempts_of(unit, row.id, "transfer") if one.state in ("pending", "unknown")
             ]
-        wrong = _mandate_problem(mandate, row, account, self._context.clock())
+        wrong = why_void(mandate, row, account, policy, self._context.clock())
         if open_attempts:
             self._again(row, token, account, open_attempts[-1], may_send=wrong is None)
             return
@@ -236,14 +261,21 @@ class Offramp:
             quote = self.quote(row, token, account)
         if quote is None:
             return None
-        least = Money(mandate.min_credit_minor, mandate.currency)
-        if quote.credit_currency != least.currency or quote.credit < least:
-            refused = f"outside the mandate: credits {quote.credit}, at least {least} was approved"
+        refused = self._outside(row, mandate, quote)
+        if refused is not None:
             with self._context.database.write() as unit:
                 payouts.update_quote(unit, quote.id, refused=refused)
             self._back_to_quoted(row, token, refused)
             return None
         return quote
+
+    def _outside(self, row: PayoutRow, mandate: MandateRow, quote: QuoteRow) -> str | None:
+        """Why the quote may not be used: less than was approved, or dearer than the guard allows now."""
+        least = Money(mandate.min_credit_minor, mandate.currency)
+        if quote.credit_currency != least.currency or quote.credit < least:
+            return f"outside the mandate: credits {quote.credit}, at least {least} was approved"
+        with self._context.database.read() as unit:
+            return quote_refused(unit, row.store_id, row.asset, quote)
 
     def _back_to_quoted(self, row: PayoutRow, token: str, why: str) -> None:
         context = self._context
@@ -309,7 +341,7 @@ class Offramp:
         context = self._context
         with context.database.read() as unit:
             held = holds(unit, payout_table, row.id, token, now=context.clock())
-            paused = stores.why_paused(unit, row.store_id)
+            paused = policies.why_paused(unit, row)
             installation = (stores.installation_row(unit) or {}).get("id", "")
         if not held:
             raise LostRace(f"the lease on payout {row.id} was lost")
@@ -372,12 +404,15 @@ class Offramp:
             self._refused_us(unit, outcome.status, now)
             attempt = payouts.attempt_by_id(unit, attempt_id)
             quote = None if attempt is None else payouts.quote_by_id(unit, attempt.quote_id or "")
-            stale = outcome.code in TRANSIENT_CODES or (quote is not None and quote.expires_at <= now)
+            stale = code_in(outcome.code, outcome.message) in TRANSIENT_CODES or (
+                quote is not None and quote.expires_at <= now
+            )
             declined = [one for one in payouts.attempts_of(unit, row.id, "transfer") if one.state == "declined"]
             if stale and len(declined) < DECLINES_MAX:
                 release(unit, payout_table, row.id, token, due_at=now, attempts=row.attempts + 1, note=words[:500])
                 return
-            self._hold(unit, current, token, "transfer_declined", f"Stables declined the transfer: {words}", now)
+            why = f"Stables declined the transfer: {in_words(outcome.code, words)}"
+            self._hold(unit, current, token, "transfer_declined", why, now)
 
 
 def _attempt(ident: str, kind: str, subject: str, key: str, now: datetime) -> dict[str, Any]:
@@ -402,27 +437,9 @@ def _quote_problem(drawn: Quote, row: PayoutRow, account: PayoutAccountRow) -> s
     return None
 
 
-def _mandate_problem(
-    mandate: MandateRow | None, row: PayoutRow, account: PayoutAccountRow, now: datetime
-) -> str | None:
-    """Why the mandate does not hold (any more): any bound field that changed voids it."""
-    if mandate is None:
-        return "there is no mandate"
-    if now >= mandate.valid_until:
-        return f"the mandate ended at {mandate.valid_until.isoformat()}"
-    if account.retired_at is not None:
-        return "the payout account has been replaced"
-    bound = (
-        (mandate.payout_account_id, row.payout_account_id), (mandate.asset, row.asset), (mandate.network, row.network),
-        (mandate.amount_minor, row.amount_minor), (mandate.stables_customer_id, account.stables_customer_id),
-        (mandate.bank_digest, account.bank_digest), (mandate.currency, account.currency),
-        (mandate.country, account.country), (mandate.rail, account.rail), (mandate.purpose_code, account.purpose_code),
-    )  # fmt: skip
-    if any(approved != present for approved, present in bound):
-        return "the payout account has changed since it was approved"
-    return None
-
-
 def _in_words(standing: CustomerStanding) -> str:
+    """Every entitlement and level as stated, and what each reason of a level means."""
     levels = [f"{one.level} {one.status}" for one in standing.levels]
-    return ", ".join([*(f"{one.name} {one.status}" for one in standing.entitlements), *levels]) or "nothing said"
+    stated = [*(f"{one.name} {one.status}" for one in standing.entitlements), *levels]
+    reasons = [str(word_for(code)) for one in standing.levels if one.status != "approved" for code in one.sub_statuses]
+    return " ".join([", ".join(stated) or "nothing said", *reasons])

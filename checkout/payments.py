@@ -16,13 +16,14 @@ from typing import Any, Final
 from checkout import sealing
 from checkout.config import Mode
 from checkout.context import Context
+from checkout.customers import Payer, Person, keep, payer
 from checkout.errors import IdempotencyReused, LostRace, NotFound, NotPossible, ProviderCallsBusy, RequestRefused
 from checkout.providers.outcome import Declined
 from checkout.reckoning import reckon
 from checkout.rules.money import Money
 from checkout.rules.payments import PAID, SessionState, Status
 from checkout.rules.urls import shop_url_problem
-from checkout.sessions import Draft, Payer, ProviderGate, Sessions
+from checkout.sessions import Draft, ProviderGate, Sessions
 from checkout.store import payments as rows
 from checkout.store import stores
 from checkout.store.engine import Taken, Unit
@@ -42,23 +43,25 @@ class NewPayment:
     flow: str
     amount: Money | None
     currency: str
-    country: str
+    country: str | None  #: None: the known customer's
     order: str
     idempotency_key: str
-    customer_id: str | None = None
-    customer_email: str | None = field(default=None, repr=False)
-    kyc: Mapping[str, str] = field(default_factory=dict, repr=False)
+    customer: Person | None = None
     urls: Mapping[str, str | None] = field(default_factory=dict)
     payment_method: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    language: str | None = None  #: of the shopper's pages; None: the browser's
+    link_id: str | None = None  #: the payment link that asked
 
     def digest(self) -> str:
         """What makes two requests equal: everything but the key."""
-        content = [
+        who = self.customer or Person("")
+        content: list[Any] = [
             self.flow, None if self.amount is None else self.amount.minor, self.currency, self.country, self.order,
-            self.customer_id, self.customer_email, dict(self.kyc), dict(self.urls), self.payment_method,
+            who.external_id or None, who.email, dict(who.kyc or {}), dict(self.urls), self.payment_method,
             dict(self.metadata),
         ]  # fmt: skip
+        content += [] if self.language is None else [self.language]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -105,10 +108,14 @@ class Payments:
         token = sealing.token()
         values = self._values(store, wanted, token, now)
         payer = self._payer(store, wanted)
-        draft = self._draft(store, wanted, values, None if payer is None else payer[1])
+        values["country"] = wanted.country or (payer and payer.country) or ""
+        draft = self._draft(store, wanted, values, payer)
         with self._gate.enter():
             with context.database.write() as unit:
-                values["customer_id"] = None if payer is None else self._customer(unit, store, wanted, payer[0], now)
+                if wanted.customer is not None and payer is not None:
+                    values["customer_id"] = keep(
+                        unit, context, store.id, wanted.customer, now=now, provider_user_id=payer.provider_user_id
+                    )
                 rows.insert_payment(unit, values)
                 record_move(
                     unit,
@@ -157,15 +164,17 @@ class Payments:
         return self._answer(ident)
 
     def fresh_session(self, store_id: str, ident: str) -> PaymentAnswer:
-        """Open another session. NotPossible when the payment is paid, ended, or money is already under way."""
-        answer = self.get(store_id, ident)
-        payment = answer.payment
-        if payment.state not in (Status.CREATED, Status.OPEN, Status.FAILED):
-            raise NotPossible(f"the payment is {payment.status}; a new session cannot open")
+        """Open another session. NotPossible when the payment is paid, cancelled, or money is already under way."""
+        self.get(store_id, ident)
         with self._gate.enter():
             outcome = self._sessions.fresh(ident)
         declined = outcome.message if isinstance(outcome, Declined) else None
         return self._answer(ident, declined)
+
+    def renew(self, ident: str) -> None:
+        """A shopper asks to go on: a fresh session where the ones there are have run out, else nothing."""
+        with self._gate.enter():
+            self._sessions.fresh(ident, unless_usable=True)
 
     def _draft(self, store: StoreRow, wanted: NewPayment, values: Mapping[str, Any], payer: Payer | None) -> Draft:
         """The first session's draft; RequestRefused with what the provider and the store's own rules find, together."""
@@ -179,10 +188,10 @@ class Payments:
         return draft
 
     def _problems(self, store: StoreRow, wanted: NewPayment) -> dict[str, str]:
-        """What only we can say: the widget is not offered yet, and return URLs lead to the store's own origins."""
+        """What only we can say: the widget is set up, and return URLs lead to the store's own origins."""
         problems: dict[str, str] = {}
-        if wanted.flow == "embedded":
-            problems["flow"] = "the embedded flow needs the widget (STABLE_MINT_WIDGET_URL), which is not offered yet"
+        if wanted.flow == "embedded" and self._context.settings.stable_mint.widget_url is None:
+            problems["flow"] = "the embedded flow needs the widget's script; set STABLE_MINT_WIDGET_URL"
         origins = json.loads(store.origins)
         sandbox = self._context.settings.mode is Mode.SANDBOX
         for name in RETURN_URLS:
@@ -202,9 +211,11 @@ class Payments:
             "flow": wanted.flow,
             "amount_minor": None if wanted.amount is None else wanted.amount.minor,
             "currency": wanted.currency,
-            "country": wanted.country,
+            "country": wanted.country or "",
             "order_ref": wanted.order,
             "payment_method": wanted.payment_method,
+            "language": wanted.language,
+            "link_id": wanted.link_id,
             "metadata": json.dumps(dict(wanted.metadata), ensure_ascii=False),
             "status": Status.CREATED.value,
             "moves": 1,
@@ -215,42 +226,13 @@ class Payments:
             **{name: wanted.urls.get(name) for name in RETURN_URLS},
         }
 
-    def _payer(self, store: StoreRow, wanted: NewPayment) -> tuple[str, Payer] | None:
-        """The customer's id at the provider (one UUID per store and customer) and what is sent about them."""
-        if wanted.flow == "hosted" or wanted.customer_id is None:
+    def _payer(self, store: StoreRow, wanted: NewPayment) -> Payer | None:
+        """The customer of a partner-managed flow: what is stored, with what this request adds."""
+        if wanted.flow == "hosted" or wanted.customer is None:
             return None
         with self._context.database.read() as unit:
-            row = stores.customer_by_external_id(unit, store.id, wanted.customer_id)
-        user_id = self._context.new_uuid() if row is None else str(row["provider_user_id"])
-        return user_id, Payer(user_id, wanted.customer_email or "", dict(wanted.kyc))
-
-    def _customer(self, unit: Unit, store: StoreRow, wanted: NewPayment, user_id: str, now: datetime) -> str:
-        """Store what the shop said of its customer; the row's id. Two at once are one: the second raises Taken."""
-        sealer = self._context.sealer
-        personal = {
-            "email_sealed": sealer.seal_text(wanted.customer_email or ""),
-            "country": wanted.country,
-            "updated_at": now,
-        }
-        if wanted.kyc:
-            personal["kyc_sealed"] = sealer.seal_text(json.dumps(dict(wanted.kyc), ensure_ascii=False))
-        row = stores.customer_by_external_id(unit, store.id, wanted.customer_id or "")
-        if row is not None:
-            stores.update_customer(unit, row["id"], **personal)
-            return str(row["id"])
-        ident = self._context.new_id("cus")
-        stores.insert_customer(
-            unit,
-            {
-                "id": ident,
-                "store_id": store.id,
-                "external_id": wanted.customer_id,
-                "provider_user_id": user_id,
-                "created_at": now,
-                **personal,
-            },
-        )
-        return ident
+            row = stores.customer_by_external_id(unit, store.id, wanted.customer.external_id)
+        return payer(self._context, row, wanted.customer)
 
     def _by_key(self, store: StoreRow, wanted: NewPayment) -> PaymentAnswer | None:
         with self._context.database.read() as unit:

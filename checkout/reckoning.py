@@ -22,6 +22,7 @@ from checkout.rules.payments import (
     Status,
     derive,
 )
+from checkout.rules.refunds import less_refunds
 from checkout.rules.work import (
     EXPIRY_SLACK,
     FAILED_GRACE,
@@ -32,7 +33,7 @@ from checkout.rules.work import (
 )
 from checkout.store import ledger, payments
 from checkout.store.engine import Unit
-from checkout.store.moves import WORKER, open_case, record_move
+from checkout.store.moves import WORKER, close_by_proof, open_case, record_move
 from checkout.store.records import DepositRow, PaymentRow
 
 #: What a person is asked to decide, per anomaly. ``late`` is honoured and told, nobody has to act.
@@ -53,6 +54,8 @@ def reckon(
 
     ``learnt`` are facts of the payment's own row that have just become known; they are written with its standing.
     """
+    if "last_news_at" in learnt:
+        _end_silence(unit, context, payment, now)
     payment = replace(payment, **learnt)
     # a deposit comes with news, in the same transaction: where there was none there is none
     deposits = [] if payment.last_news_at is None else payments.deposits_of(unit, payment.id)
@@ -64,6 +67,7 @@ def reckon(
         counted=payment.counted_deposit_id,
         expired=payment.expired_at is not None,
         cancelled=payment.cancelled_at is not None,
+        currency=payment.currency,
     )
     view = derive(facts)
     for deposit in deposits:
@@ -78,7 +82,12 @@ def _place(unit: Unit, payment: PaymentRow, deposit: DepositRow, *, counted: boo
     if deposit.settlement_record_id is not None or deposit.money is None or deposit.stage is None:
         return  # what a settlement record stands on stays where it is
     before, posted = ledger.placed(unit, deposit.id, deposit.money.currency)
-    after = books.place(deposit.facts, counted=counted, asked=payment.asked)
+    refunded = deposit.money.minor - sum(before.values()) if posted else 0
+    after = less_refunds(
+        books.place(deposit.facts, counted=counted, asked=payment.asked),
+        held=before.get(books.Book.REFUNDS_PAYABLE, 0),
+        sent=refunded,
+    )
     if before == after:
         return
     # the first posting of a stage carries the stage's name, so it can exist only once; later ones re-place what is there
@@ -182,6 +191,15 @@ def expires_at(context: Context, payment: PaymentRow) -> datetime:
     """When the clock may say that a payment which nobody began has expired: past the sender's last possible try."""
     end = payment.expires_at or payment.created_at + context.scaled(SESSION_LIFE_ASSUMED)
     return end + context.scaled(SENDER_LAST_TRY + EXPIRY_SLACK)
+
+
+def _end_silence(unit: Unit, context: Context, payment: PaymentRow, now: datetime) -> None:
+    """News has come: close the cases of silence, if there was time for any."""
+    since = payment.last_news_at or payment.created_at
+    shortest = min(*SILENCE.values(), *SILENCE_OPEN_BANKING.values())
+    if now - since >= context.scaled(shortest):
+        for stage in SILENCE:
+            close_by_proof(unit, kind=f"silent_{stage}", subject=payment.id, note="the news has come", at=now)
 
 
 def silent_since(context: Context, payment: PaymentRow, status: Status) -> datetime | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from checkout.context import Context
-from checkout.errors import NotFound
+from checkout.errors import NotFound, NotPossible
 from checkout.rules.ledger import Book
 from checkout.rules.money import Money
-from checkout.store import events, ledger, moves, notifications, payments, payouts
+from checkout.store import events, ledger, moves, notifications, payments, payouts, refunds
 from checkout.store.engine import Unit
 from checkout.store.records import DepositRow, PayoutRow
-from checkout.store.tracing import subject_of
+from checkout.store.tracing import known_otherwise, subject_of
 
 
 class Report:
@@ -47,11 +47,12 @@ class Report:
         }
 
     def trace(self, ident: str) -> dict[str, Any]:
-        """The whole line from any id: order, payment, session, reference, deposit, record, quote, transfer, payout, hash."""
+        """The whole line from any id that a person may hold (:func:`checkout.store.tracing.subject_of` lists them)."""
         with self._context.database.read() as unit:
             found = subject_of(unit, ident)
             if found is None:
-                raise NotFound("id", ident)
+                known = known_otherwise(unit, ident)
+                raise NotFound("id", ident) if known is None else NotPossible(f"{ident} is {known}")
             kind, subjects = found
             if kind == "payment":
                 lines = [self._payment(unit, one) for one in subjects]
@@ -94,6 +95,15 @@ class Report:
             "notifications": [
                 {"id": one.id, "type": one.type, "sequence": one.sequence, "state": one.state}
                 for one in notifications.notifications_on(unit, ident)
+            ],
+            "customer": payment.customer_id, "link": payment.link_id,
+            "refunds": [
+                {
+                    "id": one.id, "state": one.state, "amount": one.amount.fixed(), "currency": one.currency,
+                    "deposit": one.deposit_id, "reference": one.reference, "moves": _moves(unit, one.id),
+                    "postings": _postings(unit, one.id), "cases": _cases(unit, one.id),
+                }
+                for one in refunds.refunds_of(unit, ident)
             ],
             "cases": _cases(unit, ident),
         }  # fmt: skip

@@ -6,9 +6,8 @@ session is lost (nobody was given its URL; its events still correlate) and a new
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,23 +15,31 @@ from typing import Any, Final, Protocol, assert_never
 
 from checkout import sealing
 from checkout.context import Context
-from checkout.errors import NotFound, ProviderCallsBusy
+from checkout.customers import Payer, stored_payer
+from checkout.errors import NotFound, NotPossible, ProviderCallsBusy
 from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
 from checkout.providers.session_request import SessionRequest
 from checkout.providers.stable_mint import OpenedSession
+from checkout.providers.wire_json import as_heard
 from checkout.reckoning import reckon
-from checkout.rules.payments import SessionState
+from checkout.rules.payments import SessionState, Status
+from checkout.rules.urls import PageDomain, page_allowed
 from checkout.rules.work import SESSION_RETRY_WINDOW, backoff
 from checkout.store import events, payments, stores
 from checkout.store.engine import Taken, Unit
 from checkout.store.moves import open_case, reopen_case
-from checkout.store.records import PaymentRow, StoreRow
+from checkout.store.records import PaymentRow, SessionRow, StoreRow
 from checkout.store.tables import session as session_table
 from checkout.store.work import release
 
 #: Sessions opened for one payment without anybody asking; then a person looks.
 AUTOMATIC_MAX: Final = 5
+#: Sessions of one payment in all, asked for or not.
+SESSIONS_MAX: Final = 20
 RETRY_AFTER_S: Final = 2
+
+#: A payment in these may have a fresh session: nothing is paid, no money is under way, and the shop did not cancel.
+RENEWABLE: Final = frozenset({Status.CREATED, Status.OPEN, Status.FAILED, Status.EXPIRED})
 
 
 class SessionOpener(Protocol):
@@ -79,15 +86,6 @@ class Sent:
     outcome: Outcome[OpenedSession]
     payment: PaymentRow | None = None
     reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """A partner-managed customer as a session needs it."""
-
-    provider_user_id: str
-    email: str
-    kyc: dict[str, str]
 
 
 class Sessions:
@@ -183,13 +181,22 @@ class Sessions:
         if payment.cancelled_at is not None or payment.expired_at is not None:
             self._end(draft, "the payment ended before the session opened")
             return
+        if payment.flow != "hosted" and payer is None:
+            self._end(draft, "the customer was erased before the session opened")
+            return
         self.send(draft, replay=True)
 
-    def fresh(self, payment_id: str) -> Outcome[OpenedSession] | None:
-        """Open one more session for a payment, or go on with one that is still being opened (then None)."""
+    def fresh(self, payment_id: str, *, unless_usable: bool = False) -> Outcome[OpenedSession] | None:
+        """Open one more session for a payment; None when one is being opened, or is usable and that is enough.
+
+        An expired payment is open again with it; what comes through its older sessions is then late. Raises NotPossible
+        when the payment is paid, cancelled or under way, or has had its sessions.
+        """
         context = self._context
         with context.database.read() as unit:
             payment, store, payer = self._parties(unit, payment_id)
+        if payment.flow != "hosted" and payer is None:
+            raise NotPossible("the customer was erased; open another payment")
         draft = self.draft(payment, store, payer)
         now = context.clock()
         with context.database.write() as unit:
@@ -197,8 +204,20 @@ class Sessions:
             sessions = payments.sessions_of(unit, payment_id)
             if locked is None or any(one.session_state is SessionState.SENDING for one in sessions):
                 return None
+            if locked.state not in RENEWABLE:
+                raise NotPossible(f"the payment is {locked.status}; a new session cannot open")
+            if len(sessions) >= SESSIONS_MAX:
+                raise NotPossible(f"the payment has had {SESSIONS_MAX} sessions; open another payment")
+            domains = context.settings.stable_mint.page_domains
+            usable = usable_session(sessions, locked.flow, domains=domains, now=now)
+            if unless_usable and usable is not None and locked.state in (Status.CREATED, Status.OPEN):
+                return None
+            learnt: dict[str, Any] = {"expires_at": max(locked.expires_at or now, now)}
+            if locked.expired_at is not None:
+                payments.end_sessions(unit, payment_id, at=locked.expired_at)
+                learnt["expired_at"] = None
             self.insert(unit, locked, draft, number=len(sessions) + 1, now=now)
-            reckon(unit, context, locked, cause="a fresh session", now=now)
+            reckon(unit, context, locked, cause="a fresh session", now=now, **learnt)
         return self.send(draft).outcome
 
     def _parties(self, unit: Unit, payment_id: str) -> tuple[PaymentRow, StoreRow, Payer | None]:
@@ -208,19 +227,8 @@ class Sessions:
         store = stores.find_store(unit, payment.store_id)
         if store is None:  # pragma: no cover - a foreign key holds it
             raise NotFound("store", payment.store_id)
-        payer = None
-        if payment.customer_id is not None:
-            row = stores.customer_by_id(unit, payment.customer_id)
-            if row is not None and row["email_sealed"] is not None:
-                payer = self.payer(row)
-        return payment, store, payer
-
-    def payer(self, row: dict[str, object]) -> Payer:
-        """A stored customer, unsealed for the provider."""
-        email, kyc = row["email_sealed"], row["kyc_sealed"]
-        opened = self._context.sealer.open_text(kyc) if isinstance(kyc, bytes) else "{}"
-        address = self._context.sealer.open_text(email) if isinstance(email, bytes) else ""
-        return Payer(str(row["provider_user_id"]), address, json.loads(opened))
+        row = None if payment.customer_id is None else stores.customer_by_id(unit, payment.customer_id)
+        return payment, store, None if row is None else stored_payer(self._context, row)
 
     def _record(self, draft: Draft, outcome: Outcome[OpenedSession], *, replay: bool) -> Draft | Sent:
         """Store the outcome; a draft of the next session when this one is lost."""
@@ -249,15 +257,16 @@ class Sessions:
         now = context.clock()
         with context.database.write() as unit:
             payment = self._locked(unit, draft)
+            widget = None if opened.widget is None else context.sealer.seal(as_heard(opened.widget))
             self._release(
                 unit, draft, state=SessionState.OPEN, reference=opened.reference,
-                provider_session_id=opened.session_id, url=opened.url, expires_at=opened.expires_at,
+                provider_session_id=opened.session_id, url=opened.url, widget_sealed=widget, expires_at=opened.expires_at,
                 problem="; ".join(opened.problems) or None,
             )  # fmt: skip
             ends = [moment for moment in (payment.expires_at, opened.expires_at) if moment is not None]
             cause = f"session {draft.session_id} opened"
             payment = reckon(unit, context, payment, cause=cause, now=now, expires_at=max(ends, default=None))
-            events.make_unmatched_due(unit, now=now)
+            events.make_unmatched_due(unit, now=now, reference=opened.reference, session_id=opened.session_id)
         return payment
 
     def _release(
@@ -303,13 +312,14 @@ class Sessions:
         context = self._context
         with context.database.read() as unit:
             payment, store, payer = self._parties(unit, draft.payment_id)
-        successor = self.draft(payment, store, payer)
+        erased = payment.flow != "hosted" and payer is None
+        successor = None if erased else self.draft(payment, store, payer)
         now = context.clock()
         with context.database.write() as unit:
             locked = self._locked(unit, draft)
             self._release(unit, draft, state=SessionState.LOST, problem=why)
             number = len(payments.sessions_of(unit, locked.id)) + 1
-            if locked.cancelled_at is not None or locked.expired_at is not None:
+            if successor is None or locked.cancelled_at is not None or locked.expired_at is not None:
                 reckon(unit, context, locked, cause=f"session {draft.session_id} lost", now=now)
                 return None
             if number > AUTOMATIC_MAX:
@@ -337,6 +347,22 @@ class Sessions:
         if payment is None:  # pragma: no cover - payments are never deleted
             raise NotFound("payment", draft.payment_id)
         return payment
+
+
+def usable_session(
+    sessions: Sequence[SessionRow], flow: str, *, domains: Sequence[PageDomain], now: datetime
+) -> SessionRow | None:
+    """The newest open session in which a shopper can pay now: not run out, and leading where shoppers may be sent."""
+    for session in reversed(sessions):
+        if session.session_state is not SessionState.OPEN or session.ended_at is not None:
+            continue
+        if session.expires_at is not None and session.expires_at <= now:
+            continue
+        if flow == "embedded" and session.widget_sealed is not None:
+            return session
+        if flow != "embedded" and session.url is not None and page_allowed(session.url, domains):
+            return session
+    return None
 
 
 def _usable(flow: str, opened: OpenedSession) -> bool:

@@ -100,6 +100,20 @@ class VerifyingKeys:
             return
         raise BadSignature("no key accepts the signature")
 
+    def accepting(self, message: bytes, signature: str) -> str | None:
+        """The fingerprint of the key that made the Base64 ``signature``, or None when none of them did."""
+        for fingerprint, key in self._keys.items():
+            try:
+                VerifyingKeys([key]).verify(message, signature)
+            except BadSignature:
+                continue
+            return fingerprint
+        return None
+
+    def pems(self) -> dict[str, str]:
+        """Each key as SPKI PEM, by its fingerprint."""
+        return {fingerprint: _public_pem(key) for fingerprint, key in self._keys.items()}
+
     def fingerprints(self) -> tuple[str, ...]:
         """SHA-256 of each key (SPKI, DER), in hex, in the order given."""
         return tuple(self._keys)

@@ -13,7 +13,7 @@ from checkout import sealing, signing
 from checkout.addresses import NETWORKS, address_fits
 from checkout.config import Mode
 from checkout.context import Context
-from checkout.errors import NotAuthenticated, NotFound, NotPossible, RequestRefused
+from checkout.errors import NotAuthenticated, NotFound, NotPermitted, NotPossible, RequestRefused
 from checkout.rules.money import CURRENCY_EXPONENTS
 from checkout.rules.urls import normal_origin, shop_url_problem, web_url_problem
 from checkout.store import stores as rows
@@ -23,6 +23,10 @@ from checkout.store.records import StoreRow
 from checkout.treasury import PEGS
 
 KEY_PREFIX: Final = {Mode.SANDBOX: "sk_test_", Mode.LIVE: "sk_live_"}
+#: What a key is for, and the words in its row.
+STOREFRONT: Final = "storefront"
+TREASURY: Final = "treasury"
+SCOPES: Final = {STOREFRONT: "read write", TREASURY: "treasury"}
 RETURN_URLS: Final = ("success_url", "exit_url", "error_url", "support_url")
 #: A replaced notification secret signs beside the new one for this long.
 SECRET_OVERLAP: Final = timedelta(hours=24)
@@ -92,8 +96,8 @@ class Stores:
     def _new_key(self) -> str:
         return KEY_PREFIX[self._context.settings.mode] + secrets.token_urlsafe(32)
 
-    def new_key(self, store_name: str, *, who: str) -> str:
-        """One more API key for a store; the old ones go on working until revoked."""
+    def new_key(self, store_name: str, *, who: str, scope: str = STOREFRONT) -> str:
+        """One more API key for a store; the old ones go on working until revoked. A key of a scope can do that alone."""
         context = self._context
         store = self.find(store_name)
         now = context.clock()
@@ -103,12 +107,12 @@ class Stores:
                 unit,
                 {
                     "id": context.new_id("key"), "store_id": store.id, "key_hash": sealing.token_hash(key),
-                    "hint": key[:12], "scopes": "read write", "created_at": now, "created_by": who,
+                    "hint": key[:12], "scopes": SCOPES[scope], "created_at": now, "created_by": who,
                 },
             )  # fmt: skip
             record_act(
-                unit, context.new_id("act"), who=who, action="key created", subject=store.id, detail={"hint": key[:12]},
-                at=now,
+                unit, context.new_id("act"), who=who, action="key created", subject=store.id, at=now,
+                detail={"hint": key[:12], "scope": scope},
             )  # fmt: skip
         return key
 
@@ -252,10 +256,17 @@ class Stores:
         with self._context.database.read() as unit:
             return rows.list_stores(unit)
 
-    def of_key(self, api_key: str) -> StoreRow:
-        """The store a key belongs to; NotAuthenticated for any other text."""
+    def of_key(self, api_key: str, *, scope: str = STOREFRONT) -> StoreRow:
+        """The store a key belongs to; NotAuthenticated for any other text, NotPermitted for a storefront's key elsewhere.
+
+        To the storefront's API a key of another scope is no key at all.
+        """
         with self._context.database.read() as unit:
-            store = rows.store_by_key_hash(unit, sealing.token_hash(api_key))
-        if store is None:
+            found = rows.store_by_key_hash(unit, sealing.token_hash(api_key))
+        store, scopes = found if found is not None else (None, frozenset[str]())
+        permitted = frozenset(SCOPES[scope].split()) <= scopes
+        if store is None or (not permitted and scope == STOREFRONT):
             raise NotAuthenticated("the store key is not known, or revoked")
+        if not permitted:
+            raise NotPermitted(f"the key has not the scope {scope}")
         return store

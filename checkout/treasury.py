@@ -13,8 +13,9 @@ from typing import Any, Final
 from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible, RequestRefused
 from checkout.reckoning import reckon
+from checkout.rules.ages import age_of
 from checkout.rules.deposits import Stage
-from checkout.rules.ledger import Account, Book, Crossing, cross, move, on_network
+from checkout.rules.ledger import Account, Book, Crossing, cross, move, on_network, reverse
 from checkout.rules.money import EXPONENTS, Money, parse_amount, split
 from checkout.store import ledger, payments, payouts, stores
 from checkout.store.engine import Unit
@@ -35,6 +36,18 @@ class Recorded:
     received: Money
     free: Money
     deposits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Evidence in the words of whoever enters it, not yet checked."""
+
+    asset: str
+    network: str
+    amount: str
+    fee: str  #: in the deposits' currency
+    deposits: tuple[str, ...]  #: our ids or the provider's references
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,49 +85,12 @@ class Treasury:
         Deposits are named by id or the provider's reference. Raises RequestRefused with every bad field, NotFound, or
         NotPossible when a deposit is not settled, not ours to move, or already in a record.
         """
-        context = self._context
-        now = context.clock()
-        received = self._entered(asset, amount, deposits, evidence)
-        with context.database.write() as unit:
+        entered = Entered(asset, network, amount, fee, tuple(deposits), evidence)
+        with self._context.database.write() as unit:
             store = stores.find_store(unit, store_name)
             if store is None:
                 raise NotFound("store", store_name)
-            rows = payouts.deposits_for_record(unit, list(deposits))
-            _complete(rows, deposits)
-            currency = _recordable(rows, store.id)
-            rule = stores.rule_for(unit, store.id, currency)
-            if rule is None or (rule["asset"], rule["network"]) != (asset, network):
-                raise NotPossible(
-                    f"the store has no settlement rule for {currency} as {asset} on {network}; make one with "
-                    f"`checkout stores rule {store.id} --currency {currency} --asset {asset} --network {network} "
-                    "--evidence recorded`"
-                )
-            shares = _shares(unit, rows)
-            kept = _fee(fee, currency, shares)
-            return _store(
-                unit, context, store.id, rows, shares, received, network, Money(kept, currency), "recorded",
-                evidence, who, now,
-            )  # fmt: skip
-
-    def _entered(self, asset: str, amount: str, deposits: Sequence[str], evidence: str) -> Money:
-        problems: dict[str, str] = {}
-        received = Money(1, "USDC")
-        if asset not in PEGS:
-            problems["asset"] = f"must be one of {', '.join(PEGS)}"
-        else:
-            try:
-                received = parse_amount(amount, asset)
-            except AmountRefused as problem:
-                problems["amount"] = str(problem)
-        if not evidence.strip():
-            problems["evidence"] = "say where you saw it: a statement, an advice, a transaction hash"
-        if not 1 <= len(deposits) <= DEPOSITS_MAX:
-            problems["deposit"] = f"name between 1 and {DEPOSITS_MAX} deposits"
-        elif len(set(deposits)) != len(deposits):
-            problems["deposit"] = "a deposit is named twice"
-        if problems:
-            raise RequestRefused(problems)
-        return received
+            return enter(unit, self._context, store.id, entered, who=who, now=self._context.clock())
 
     def allocate(self, ident: str, *, evidence: str, who: str) -> None:
         """Say, with evidence, that a deposit's unallocated money is ours after all: it becomes treasury.
@@ -178,6 +154,12 @@ class Treasury:
                 raise NotFound("store", store_name)
             accounts = ledger.balances(unit, store.id)
             waiting = payouts.waiting_deposits(unit, store.id, limit=DEPOSITS_MAX)
+        ages: dict[str, dict[str, int]] = {}
+        for one in waiting:
+            if one.money is not None:
+                by_age = ages.setdefault(one.money.currency, {})
+                name = age_of(now - (one.settled_at or one.created_at))
+                by_age[name] = by_age.get(name, 0) + one.money.minor
         held = [
             {"book": row["book"], "asset": row["asset"], "amount": _shown(row["balance"], row["asset"])}
             for row in accounts
@@ -186,6 +168,10 @@ class Treasury:
         return {
             "store": store.id,
             "treasury": held,
+            "waiting_by_age": {
+                currency: {name: Money(minor, currency).fixed() for name, minor in by_age.items()}
+                for currency, by_age in ages.items()
+            },
             "waiting_for_evidence": [
                 {
                     "deposit": one.id,
@@ -199,10 +185,60 @@ class Treasury:
         }
 
 
+def enter(unit: Unit, context: Context, store_id: str, entered: Entered, *, who: str, now: datetime) -> Recorded:
+    """Store evidence that a person or the merchant's own system entered, in the caller's transaction.
+
+    Raises RequestRefused with every bad field, NotFound naming a deposit, or NotPossible naming why one cannot be recorded.
+    """
+    received = _received(entered)
+    rows = payouts.deposits_for_record(unit, list(entered.deposits))
+    _complete(rows, entered.deposits)
+    currency = _recordable(rows, store_id)
+    rule = stores.rule_for(unit, store_id, currency)
+    asset, network = entered.asset, entered.network
+    if rule is None or (rule["asset"], rule["network"]) != (asset, network):
+        raise NotPossible(
+            f"the store has no settlement rule for {currency} as {asset} on {network}; make one with "
+            f"`checkout stores rule {store_id} --currency {currency} --asset {asset} --network {network} "
+            "--evidence recorded`"
+        )
+    shares = _shares(unit, rows)
+    if shares.total == 0:
+        raise NotPossible("nothing of these deposits is left at Stable Mint: they were refunded")
+    kept = _fee(entered.fee, currency, shares)
+    return _store(
+        unit, context, store_id, rows, shares, received, network, Money(kept, currency), "recorded", entered.evidence,
+        who, now,
+    )  # fmt: skip
+
+
+def _received(entered: Entered) -> Money:
+    problems: dict[str, str] = {}
+    received = Money(1, "USDC")
+    if entered.asset not in PEGS:
+        problems["asset"] = f"must be one of {', '.join(PEGS)}"
+    else:
+        try:
+            received = parse_amount(entered.amount, entered.asset)
+        except AmountRefused as problem:
+            problems["amount"] = str(problem)
+    if not entered.evidence.strip():
+        problems["evidence"] = "say where you saw it: a statement, an advice, a transaction hash"
+    if not 1 <= len(entered.deposits) <= DEPOSITS_MAX:
+        problems["deposit"] = f"name between 1 and {DEPOSITS_MAX} deposits"
+    elif len(set(entered.deposits)) != len(entered.deposits):
+        problems["deposit"] = "a deposit is named twice"
+    if problems:
+        raise RequestRefused(problems)
+    return received
+
+
 def declare(unit: Unit, context: Context, deposit_id: str, *, now: datetime) -> None:
     """A settlement record from the settled event itself, 1:1, where the store's rule says so and the currency is the peg."""
     deposit = payments.deposit_by_id(unit, deposit_id)
     if deposit is None or deposit.settlement_record_id is not None or deposit.foreign or deposit.money is None:
+        return
+    if deposit.refund_live:  # what is left of it is declared when the refund has ended
         return
     rule = stores.rule_for(unit, deposit.store_id, deposit.money.currency)
     if rule is None or rule["evidence"] != "declared" or not rule["settles_gross"]:
@@ -210,11 +246,39 @@ def declare(unit: Unit, context: Context, deposit_id: str, *, now: datetime) -> 
     if PEGS.get(rule["asset"]) != deposit.money.currency:
         return
     scale = EXPONENTS[rule["asset"]] - EXPONENTS[deposit.money.currency]
-    received = Money(deposit.money.minor * 10**scale, rule["asset"])
     rows = payouts.deposits_for_record(unit, [deposit_id])
+    shares = _shares(unit, rows)
+    if shares.total == 0:  # refunded whole
+        return
+    received = Money(shares.total * 10**scale, rule["asset"])
     _store(
-        unit, context, deposit.store_id, rows, _shares(unit, rows), received, rule["network"],
+        unit, context, deposit.store_id, rows, shares, received, rule["network"],
         Money(0, deposit.money.currency), "declared", "the settled event, as the store's rule declares", WORKER, now,
+    )  # fmt: skip
+
+
+def withdraw_declared(unit: Unit, context: Context, deposit_id: str, *, now: datetime) -> None:
+    """Take back the record that a rule declared for a deposit whose money turns out to have gone elsewhere.
+
+    Its postings are reversed and the deposit stands where it would have stood had the news come first. What a person has
+    allocated stays, and so does what a live payout holds: the case that the news opens asks a person.
+    """
+    deposit = payments.deposit_by_id(unit, deposit_id)
+    if deposit is None or not deposit.foreign or deposit.allocated_at is not None:
+        return
+    record = payouts.settlement_record_by_id(unit, deposit.settlement_record_id or "")
+    if record is None or record.kind != "declared":
+        return
+    payouts.lock_treasury(unit, record.store_id, record.asset, record.network)
+    if payouts.is_held(unit, record.id):
+        return
+    made = ledger.postings_by(unit, record.id)
+    ledger.post(unit, [reverse(one, key=f"{one.key}/withdrawn") for one in made], at=now)
+    payouts.withdraw_record(unit, record.id, at=now)
+    payments.update_deposit(unit, deposit_id, settlement_record_id=None)
+    record_act(
+        unit, context.new_id("act"), who=WORKER, action="settlement withdrawn", subject=record.id, at=now,
+        detail={"deposit": deposit_id, "because": "its money went to a destination that is not ours"},
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from checkout.errors import LostRace, StoreUnavailable
 from checkout.events import Events
 from checkout.store.engine import Taken
 from checkout.store.listening import listen
-from checkout.store.tables import event, notification, payment, payout, session
+from checkout.store.tables import event, notification, payment, payout, payout_policy, refund, session
 from checkout.store.work import Queue, claim, give_back, next_due
 
 log = structlog.get_logger("checkout.worker")
@@ -78,6 +78,8 @@ class Worker:
         events: Events,
         open_session: Callable[[str, str], None],
         follow_payout: Callable[[str, str], None],
+        run_policy: Callable[[str, str], None],
+        send_refund: Callable[[str, str], None],
         deliver: Callable[[str, str], None],
         look_at_payment: Callable[[str, str], None],
     ) -> None:
@@ -91,6 +93,8 @@ class Worker:
             Line("event", event, 20, 1, events.step),
             Line("session", session, 1, 2, open_session),
             Line("payout", payout, 1, 2, follow_payout),
+            Line("payout_policy", payout_policy, 1, 1, run_policy),
+            Line("refund", refund, 1, 1, send_refund),
             Line("notification", notification, 1, 4, deliver),
             Line("payment", payment, 20, 1, look_at_payment),
         )

@@ -1,7 +1,8 @@
 """A second bookkeeper: recomputes every balance from raw event bodies and entered evidence, sharing no code with the ledger.
 
-It hears what the service heard, in the same order, and is told of each record and allocation as a person entered it. It asks
-the service one thing only: which deposit pays an order, because of two equal ones either may.
+It hears what the service heard, in the same order, and is told of each record, allocation, refund and payout as a person
+entered it, and of the provider's word on each transfer. It asks the service one thing only: which deposit pays an order,
+because of two equal ones either may.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ class Receipt:
     allocated: bool = False
     recorded: Evidence | None = None
     unallocated_then: int = 0  #: what of it belonged to no order when it was recorded
+    held: int = 0  #: asked back, not sent yet
+    sent_back: int = 0
+    failed: bool = False
 
 
 @dataclass
@@ -45,9 +49,42 @@ class Evidence:
     asset: str
     arrived: int
     fee: int
+    declared: bool = False
     ours: int = 0
     nobodys: int = 0
     freed: int = 0
+
+
+#: How far a provider's word on a transfer says the funds have come; these say where they end without arriving.
+COLLECTED = ("funds_collected", "payment_submitted", "payment_processed", "completed")
+DEAD = ("expired", "failed", "cancelled")
+
+
+@dataclass
+class Sending:
+    """A payout as the bookkeeper knows it: where its asset is, and what the bank shows for it."""
+
+    asset: str
+    amount: int
+    holds: list[Evidence]
+    place: str = "treasury_reserved"
+    exposed: bool = False  #: its address was revealed, or its funds collected
+    waits: bool = False  #: for a person
+    currency: str = "EUR"
+    credit: int = 0  #: as last stated by anybody
+    bank: str = "bank"  #: the book its credit stands in
+    came_back: int = 0  #: of the asset, after the bank had returned the credit
+
+    def hear(self, word: str) -> None:
+        """The provider's word on its transfer."""
+        if self.waits or self.place in ("exchange", "treasury_free"):
+            return
+        if word in COLLECTED:
+            self.exposed = True
+            self.place = "exchange" if word == "completed" else "treasury_in_transit"
+        elif word in DEAD:
+            self.waits = self.exposed
+            self.place = self.place if self.exposed else "treasury_free"
 
 
 @dataclass
@@ -59,6 +96,7 @@ class Bookkeeper:
     pegged: frozenset[str]  #: currencies whose settled deposits are their own evidence, as USDC on polygon
     receipts: dict[str, Receipt] = field(default_factory=dict)
     records: list[Evidence] = field(default_factory=list)
+    payouts: dict[str, Sending] = field(default_factory=dict)
 
     def hear(self, body: bytes, *, asked: int, asked_currency: str) -> None:
         """One event of a payment that asks so many cents. Amounts have two decimals here."""
@@ -73,26 +111,52 @@ class Bookkeeper:
             if receipt.cents is not None and stated != (receipt.cents, receipt.currency):
                 return  # it contradicts what was stated before: a person looks
             receipt.cents, receipt.currency = stated
-        receipt.foreign |= content.get("blockchainDestinationType", "Partner") != "Partner"
+        elsewhere = content.get("blockchainDestinationType", "Partner") != "Partner"
+        fails = name.endswith(".failed") and not receipt.failed
+        fresh = fails or come > receipt.come or (elsewhere and not receipt.foreign)
+        receipt.foreign |= elsewhere
+        receipt.failed |= fails
+        made = receipt.recorded
+        doubted = fresh and receipt.foreign and not receipt.allocated
+        if doubted and made is not None and made.declared and not self.held(made):
+            # it was declared on the strength of an event that was not the last word
+            self.records = [one for one in self.records if one is not made]
+            receipt.recorded = None
         settles = come == SETTLED > receipt.come
         receipt.come = max(receipt.come, come)
         if settles and receipt.currency in self.pegged and not receipt.foreign:
             assert receipt.cents is not None
-            self.record([receipt], asset="USDC@polygon", arrived=receipt.cents * 10_000, fee=0)
+            self.record([receipt], asset="USDC@polygon", arrived=receipt.cents * 10_000, fee=0, declared=True)
+
+    def held(self, made: Evidence) -> bool:
+        """Whether a payout that was or may still be paid holds it: what was declared then stays as it is."""
+        return any(
+            one.place != "treasury_free" and any(made is each for each in one.holds) for one in self.payouts.values()
+        )
+
+    def propose(self, out: str, *, asset: str, credit: int) -> None:
+        """A payout of all that is free."""
+        holds = [made for made in self.records if not self.held(made)]
+        self.payouts[out] = Sending(asset, self.free(asset), holds, credit=credit)
 
     def stands(self, receipt: Receipt) -> tuple[int, int]:
         """How much of a deposit is the order's (or allocated), and how much is nobody's."""
         if receipt.cents is None:
             return 0, 0
         if receipt.allocated:
-            return receipt.cents, 0
-        if receipt.foreign or not self.pays(receipt.reference):
-            return 0, receipt.cents
-        return receipt.asked, receipt.cents - receipt.asked
+            ours, nobodys = receipt.cents, 0
+        elif receipt.foreign or not self.pays(receipt.reference):
+            ours, nobodys = 0, receipt.cents
+        else:
+            ours, nobodys = receipt.asked, receipt.cents - receipt.asked
+        gone = receipt.held + receipt.sent_back  # what is nobody's goes back first
+        return ours - max(0, gone - nobodys), max(0, nobodys - gone)
 
-    def record(self, receipts: Sequence[Receipt], *, asset: str, arrived: int, fee: int) -> None:
+    def record(
+        self, receipts: Sequence[Receipt], *, asset: str, arrived: int, fee: int, declared: bool = False
+    ) -> None:
         """Evidence as entered: so much of the asset arrived for these deposits, so much was kept on the way."""
-        made = Evidence(sorted(receipts, key=lambda one: self.rank(one.reference)), asset, arrived, fee)
+        made = Evidence(sorted(receipts, key=lambda one: self.rank(one.reference)), asset, arrived, fee, declared)
         for receipt in made.receipts:
             ours, nobodys = self.stands(receipt)
             receipt.recorded, receipt.unallocated_then = made, nobodys
@@ -116,7 +180,8 @@ class Bookkeeper:
         for receipt in self.receipts.values():
             if receipt.cents is None:
                 continue
-            books[f"shopper_receivable/{receipt.currency}"] -= receipt.cents
+            books[f"shopper_receivable/{receipt.currency}"] -= receipt.cents - receipt.sent_back
+            books[f"refunds_payable/{receipt.currency}"] += receipt.held
             if receipt.recorded is None:
                 ours, nobodys = self.stands(receipt)
                 book = "stable_mint_settled" if receipt.come == SETTLED else "stable_mint_accepted"
@@ -130,7 +195,18 @@ class Bookkeeper:
             books[f"exchange/{made.asset}"] -= made.arrived
             books[f"treasury_free/{made.asset}"] += free + made.freed
             books[f"unallocated/{made.asset}"] += held - made.freed
+        for one in self.payouts.values():
+            books[f"treasury_free/{one.asset}"] -= one.amount - one.came_back
+            books[f"{one.place}/{one.asset}"] += one.amount
+            books[f"exchange/{one.asset}"] -= one.came_back
+            if one.place == "exchange":
+                books[f"exchange/{one.currency}"] -= one.credit
+                books[f"{one.bank}/{one.currency}"] += one.credit
         return {name: minor for name, minor in books.items() if minor}
+
+    def free(self, asset: str) -> int:
+        """What a payout may take."""
+        return self.balances().get(f"treasury_free/{asset}", 0)
 
 
 def shares(total: int, weights: Iterable[int]) -> list[int]:

@@ -21,11 +21,15 @@ WHOLE = "postcards", "pencils", "notebook"
 
 
 class FakeService:
-    """Our API on loopback, as far as a shop sees it: one payment per key, or the answer a test put in."""
+    """Our API on loopback, as far as a shop sees it: one payment per key, or the answer a test put in.
+
+    A returning customer is refused unless it was stored, as the real one would.
+    """
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self.payments: dict[str, dict[str, Any]] = {}
+        self.customers: dict[str, dict[str, Any]] = {}
         self.answer: tuple[int, Any] | None = None
         self._lock = threading.Lock()
         service = self
@@ -35,8 +39,13 @@ class FakeService:
                 self._send(*service.read(self.path))
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self._send(*service.open(self.path, dict(self.headers.items()), body))
+                self._send(*service.open(self.path, dict(self.headers.items()), self._body()))
+
+            def do_PUT(self) -> None:
+                self._send(*service.remember(self.path, self._body()))
+
+            def _body(self) -> Any:
+                return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
 
             def _send(self, status: int, content: Any) -> None:
                 body = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -57,7 +66,9 @@ class FakeService:
             self.requests.append({"path": path, "headers": headers, "body": body})
             if self.answer is not None:
                 return self.answer
-            key = headers["Idempotency-Key"]
+            key, customer = headers["Idempotency-Key"], body.get("customer", {})
+            if body["flow"] == "hosted_partner" and customer["id"] not in self.customers:
+                return 422, {"title": "Bad request", "errors": {"customer.email": "is required"}}
             payment = self.payments.setdefault(
                 key,
                 {
@@ -68,17 +79,35 @@ class FakeService:
                     "currency": body["currency"],
                     "order": body["order"],
                     "checkout_url": f"{self.url}/pay/token-{key}",
+                    "client_token": f"token-{key}" if body["flow"] == "embedded" else None,
+                    "customer": customer.get("id"),
                 },
             )
             return 201, payment
+
+    def remember(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        with self._lock:
+            self.requests.append({"path": path, "body": body})
+            if self.answer is not None:
+                return self.answer
+            self.customers[path.rpartition("/")[2]] = body
+            return 200, {"id": path.rpartition("/")[2]}
 
     def read(self, path: str) -> tuple[int, Any]:
         with self._lock:
             self.requests.append({"path": path})
             if self.answer is not None:
                 return self.answer
+            if path.startswith("/v1/customers/"):
+                return self._history(path.split("/")[3])
             found = [one for one in self.payments.values() if path == f"/v1/payments/{one['id']}"]
             return (200, found[0]) if found else (404, {"title": "Not found"})
+
+    def _history(self, customer: str) -> tuple[int, Any]:
+        if not any(one["customer"] == customer for one in self.payments.values()):
+            return 404, {"title": "Not found"}
+        found = [one for one in self.payments.values() if one["customer"] == customer]
+        return 200, {"data": found[::-1], "has_more": False}
 
 
 @dataclass
@@ -113,13 +142,13 @@ class Visitor:
         assert found is not None
         return found[1]
 
-    def pay(self, basket: str) -> TestResponse:
-        return self.http.post("/checkout", data={"basket": basket})
+    def pay(self, basket: str, **way: str) -> TestResponse:
+        return self.http.post("/checkout", data={"basket": basket, **way})
 
-    def order(self, *slugs: str) -> str:
-        """Buy these as far as the payment page; the order's id."""
-        location = self.pay(self.pick(*(slugs or WHOLE))).location
-        return location.partition("/pay/token-")[2]
+    def order(self, *slugs: str, **way: str) -> str:
+        """Buy these as far as the payment; the order's id."""
+        location = self.pay(self.pick(*(slugs or WHOLE)), **way).location
+        return location.removesuffix("/widget").rpartition("/")[2].removeprefix("token-")
 
     def told(self, order: str) -> dict[str, Any]:
         answer: dict[str, Any] = self.http.get(f"/orders/{order}.json").get_json()

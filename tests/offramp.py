@@ -13,7 +13,7 @@ from checkout.simulator.options import Options
 from checkout.simulator.server import Servers
 from checkout.simulator.stables.codes import CUSTOMER_ID
 from tests.contracts.openapi import check_exchanges
-from tests.system import BANK, RealClock, System, environment, make_system
+from tests.system import BANK, Clock, RealClock, System, environment, make_system
 
 SPEED = 200.0
 
@@ -34,10 +34,10 @@ class Offramp:
             exchanges = [{**one, "status": None} for one in exchanges]
         assert check_exchanges(exchanges), "nothing was recorded"
 
-    def fault(self, path: str, fault: str, *, times: int = 1, value: int = 1) -> None:
+    def fault(self, path: str, fault: str, *, times: int = 1, value: int = 1, method: str = "POST") -> None:
         """Arm a fault of one path; ``times`` 0 means until cleared."""
         self._spoils_answers = True
-        self.post("faults", {"path": path, "method": "POST", "fault": fault, "value": value, "times": times})
+        self.post("faults", {"path": path, "method": method, "fault": fault, "value": value, "times": times})
 
     def clear_faults(self) -> None:
         self._http.delete("/_control/faults").raise_for_status()
@@ -104,8 +104,10 @@ class Offramp:
 
 
 @contextmanager
-def offramp(database_url: str, *, speed: float = SPEED, **changes: str) -> Iterator[Offramp]:
-    """Start the simulated Stables and a service that talks to it."""
+def offramp(
+    database_url: str, *, speed: float = SPEED, clock: Clock | None = None, **changes: str
+) -> Iterator[Offramp]:
+    """Start the simulated Stables and a service that talks to it; ``clock`` is the service's own."""
     given = environment(database_url)
     options = Options(
         stables=("127.0.0.1", 0),
@@ -117,7 +119,9 @@ def offramp(database_url: str, *, speed: float = SPEED, **changes: str) -> Itera
     )
     with Servers(options) as servers:
         settings = {"STABLES_API_URL": servers.stables_url, "CHECKOUT_SPEED": str(speed), **changes}
-        system = make_system(database_url, stables=httpx.HTTPTransport(), clock=RealClock(), settings=settings)
+        system = make_system(
+            database_url, stables=httpx.HTTPTransport(), clock=clock or RealClock(), settings=settings
+        )  # fmt: skip
         made = Offramp(system, servers)
         try:
             yield made

@@ -61,12 +61,14 @@ def coverage_problems() -> list[str]:
 #: Tests that start no processes of their own run two at a time; those that do need the machine to themselves.
 SIDE_BY_SIDE = ["tests/rules", "tests/edges", "tests/flows", "-n", "2", "--dist", "loadfile"]
 ALONE = ["tests/acceptance", "-s"]
+#: Browsers mostly wait: two at a time, each with an installation of its own that all its tests share.
+BROWSER = ["tests/browser", "-n", "2", "--dist", "loadfile"]
 
 
 def main(arguments: list[str]) -> int:
     """Run pytest with coverage; the exit code says whether everything passed and nothing was hidden."""
     skips = Skips()
-    runs = [arguments] if arguments else [SIDE_BY_SIDE, ALONE]
+    runs = [arguments] if arguments else [SIDE_BY_SIDE, ALONE, BROWSER]
     measured = ["--cov=checkout", "--cov-branch", "--cov-report="]
     codes = []
     for position, run in enumerate(runs):

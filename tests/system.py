@@ -141,7 +141,21 @@ class MintScript:
             if isinstance(answer, Exception):
                 raise answer
             return answer
-        return self.opened()
+        return self.embedded(body) if request.url.path.startswith("/session/embedded") else self.opened()
+
+    def embedded(self, asked: Mapping[str, Any], **changes: Any) -> httpx.Response:
+        """A good embedded answer, with one bank saved."""
+        ident = str(uuid.uuid4())
+        amount = {"amount": asked["amount"]} if "amount" in asked else {}
+        content = {
+            "sessionId": ident, "currency": asked["currency"], "country": asked["userCountryCode"], **amount,
+            "allowedPaymentMethods": ["OpenBanking", "ManualBankTransfer"], "savedBanks": [{"id": "bank-1"}],
+            "paymentMethod": "OpenBanking", "expiresAt": int(self.clock.now.timestamp()) + self.life_s,
+            "reference": ident[:9].upper(),
+        }  # fmt: skip
+        return httpx.Response(
+            200, json={name: value for name, value in {**content, **changes}.items() if value is not ...}
+        )
 
     def opened(self) -> httpx.Response:
         """A good hosted answer."""
@@ -283,6 +297,7 @@ def make_system(
     clock: Clock | None = None,
     real_network: bool = False,
     settings: Mapping[str, str] | None = None,
+    store: str = "Shop",
     **changes: str,
 ) -> System:
     """Build, migrate, and make one store with its notification endpoint."""
@@ -296,7 +311,7 @@ def make_system(
         storefront_transport=httpx.MockTransport(shop),
     )
     migrate(services.context.database, installation_id="ins_test", now=clock())
-    made = services.stores.create("Shop", ["https://shop.example"], who="tester")
+    made = services.stores.create(store, ["https://shop.example"], who="tester")
     services.stores.set(made.id, {"notify_url": "https://shop.example/hooks"}, who="tester")
     services.stores.rule(
         made.id, currency="EUR", asset="USDC", network="polygon", evidence="recorded", settles_gross=False, who="tester"

@@ -42,10 +42,12 @@ def show(id: str, as_json: bool) -> None:
     said = [(name, found[name]) for name in ("id", "kind", "subject", "meaning", "detail", "opened_at")]
     said += [("age", age(found["age_s"])), ("closed at", found["closed_at"]), ("closed by", found["closed_by"])]
     actions = "\n".join(f"  {action}" for action in found["actions"])
+    steps = "\n".join(f"  {number}. {step}" for number, step in enumerate(found["steps"], start=1))
     answer(
         as_json,
         found,
         facts([*((name.replace("_", " "), value) for name, value in said), ("note", found["note"])]),
+        f"What to do:\n{steps}" if steps else "",
         f"What may be done:\n{actions}" if actions else "",
     )
 

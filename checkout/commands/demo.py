@@ -111,6 +111,8 @@ def _with_a_person(story: Story, timeline: Timeline, as_json: bool) -> int:
         as_json,
         {"shop": story.shop_url, "service": story.service_url, "store": story.store},
         f"\nOpen the demo shop in a browser and buy something:\n\n    {story.shop_url}/\n\n"
+        "Its basket has three ways to pay, each with the code it needs: on the payment page (a redirect),\n"
+        "inside the shop (the widget), and as a returning customer (buy again in one click).\n\n"
         "What happens is told here as it happens. Ctrl-C ends the demo.\n",
     )
     try:

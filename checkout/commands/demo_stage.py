@@ -71,6 +71,7 @@ def set_up(given: Mapping[str, str], *, speed: float, usual_ports: bool) -> Sett
     stables = None if given.get("STABLES_API_URL", "").strip() else place("stables")
     if mint is not None:
         variables |= {"STABLE_MINT_API_URL": url_of(mint), "STABLE_MINT_PAGE_DOMAINS": url_of(mint)}
+        variables.pop("STABLE_MINT_WIDGET_URL", None)  # `init` writes our simulator's
         variables.pop("STABLE_MINT_WEBHOOK_PUBLIC_KEY", None)  # our simulator signs with a key of its own
     if stables is not None:
         variables["STABLES_API_URL"] = url_of(stables)

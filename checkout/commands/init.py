@@ -37,6 +37,9 @@ SHOP_PLACE: Final = ("127.0.0.1", 8103)
 PUBLIC_URL: Final = "http://127.0.0.1:8000"
 #: Seconds a sandbox transfer may be funded after it was made (design, section 7).
 FUNDING_WINDOW: Final = "900"
+#: Where the simulated Stable Mint has its widget, and the site it is told to be in.
+WIDGET_PATH: Final = "/widget/stable-payment-gateway.js"
+SITE_ID: Final = "3"
 
 HEAD: Final = """\
 # Settings of this installation, for the sandbox. Keep this file secret and out of version control.
@@ -102,6 +105,7 @@ def _fresh(given: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
     mint = read_url(mint_url)
     if mint is not None and mint.loopback:
         values["STABLE_MINT_PAGE_DOMAINS"] = mint.origin
+        values |= {"STABLE_MINT_WIDGET_URL": mint.origin + WIDGET_PATH, "STABLE_MINT_SITE_ID": SITE_ID}
     signing_pem = None
     if "STABLE_MINT_PRIVATE_KEY" not in given:
         values["STABLE_MINT_PRIVATE_KEY"] = _one_line(generate_key_pair()[0])

@@ -11,7 +11,7 @@ import click
 
 from checkout.commands.answers import answer, facts, json_option, table
 from checkout.commands.init import SIGNING_FILE
-from checkout.commands.installation import environment
+from checkout.commands.installation import environment, opened
 from checkout.config import EXAMPLE_KEYS
 from checkout.errors import BadSignature, CheckoutError, KeyRefused, NotPossible, SettingsRefused
 from checkout.signing import (
@@ -21,6 +21,7 @@ from checkout.signing import (
     load_partner_key,
     load_verifying_keys,
 )
+from checkout.store.resealing import reseal, sealed_columns
 
 PRIVATE = "STABLE_MINT_PRIVATE_KEY"
 PASSPHRASE = "STABLE_MINT_PRIVATE_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
@@ -63,6 +64,23 @@ def show(as_json: bool) -> None:
     public = key.public_pem()
     document = {"public_key": public, "bits": key.bits, "fingerprint": key.fingerprint}
     answer(as_json, document, public.strip(), facts([("bits", key.bits), ("fingerprint", key.fingerprint)]), DASHBOARD)
+
+
+@keys.command("reseal")
+@json_option
+def reseal_(as_json: bool) -> None:
+    """Seal everything again under the newest CHECKOUT_DATA_KEY; the older ones can then be removed."""
+    with opened() as services:
+        sealer = services.context.sealer
+        done = {
+            f"{table.name}.{column.name}": reseal(
+                services.context.database, table, column, lambda sealed: sealer.seal(sealer.open(sealed))
+            )
+            for table, column in sealed_columns()
+        }
+    total = sum(done.values())
+    said = f"{total} values are sealed under the newest key. Older keys may leave CHECKOUT_DATA_KEY once no process uses them."
+    answer(as_json, {"resealed": total, "columns": done}, said)
 
 
 @keys.command()

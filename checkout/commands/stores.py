@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 import click
 
@@ -13,8 +13,11 @@ from checkout.commands.installation import opened, proven
 from checkout.rules.money import CURRENCY_EXPONENTS
 from checkout.store import stores as rows
 from checkout.store.records import StoreRow
+from checkout.stores import SCOPES, STOREFRONT
 
 ONCE = "It is shown this once."
+#: More of a file than this is never read: it is too much for a picture anyway.
+PICTURE_READ_MAX: Final = 1024 * 1024
 
 
 @click.group(short_help="Shops: keys, addresses, rules, pauses.")
@@ -50,15 +53,25 @@ def create(name: str, origins: tuple[str, ...], claimed: str | None, as_json: bo
 @click.option(
     "--destination-address", metavar="ADDRESS", help="Where Stable Mint delivers (sent on /session/hosted only)."
 )
+@click.option("--colour", metavar="#RRGGBB", help="Of buttons and links on the shopper's pages.")
+@click.option(
+    "--logo", type=click.File("rb"), metavar="FILE", help="PNG, JPEG or WebP, at most 8 kB; on the shopper's pages."
+)
 @who_option
 @json_option
-def set_(store: str, claimed: str | None, as_json: bool, **changes: str | None) -> None:
-    """Change where STORE's shoppers return to, where it is notified, and where its funds land."""
+def set_(
+    store: str, colour: str | None, logo: BinaryIO | None, claimed: str | None, as_json: bool, **changes: str | None
+) -> None:
+    """Change where STORE's shoppers return to, how it looks to them, where it is notified, and where its funds land."""
     chosen = {name: value for name, value in changes.items() if value is not None}
-    if not chosen:
+    if not chosen and colour is None and logo is None:
         raise click.UsageError("nothing to change: give at least one of the options")
+    picture = None if logo is None else logo.read(PICTURE_READ_MAX)
     with opened() as services:
-        secret = services.stores.set(store, chosen, who=proven(services, claimed))
+        who = proven(services, claimed)
+        if colour is not None or picture is not None:
+            services.looks.set(store, logo=picture, colour=colour, who=who)
+        secret = services.stores.set(store, chosen, who=who) if chosen else None
         found = services.stores.find(store)
         document = _shown(services, found)
     said = (
@@ -69,7 +82,14 @@ def set_(store: str, claimed: str | None, as_json: bool, **changes: str | None) 
     answer(
         as_json,
         {**document, **({} if secret is None else {"notification_secret": secret})},
-        facts([*((name.replace("_", " "), value) for name, value in chosen.items()), ("notification secret", secret)]),
+        facts(
+            [
+                *((name.replace("_", " "), value) for name, value in chosen.items()),
+                ("colour", colour),
+                ("logo", None if picture is None else f"{len(picture)} bytes"),
+                ("notification secret", secret),
+            ]
+        ),
         said or "",
     )
 
@@ -105,14 +125,19 @@ def rule(
 
 @stores.command()
 @click.argument("store")
+@click.option(
+    "--scope", type=click.Choice(sorted(SCOPES)), default=STOREFRONT, show_default=True,
+    help="treasury: for POST /v1/settlement_records alone.",
+)  # fmt: skip
 @who_option
 @json_option
-def key(store: str, claimed: str | None, as_json: bool) -> None:
+def key(store: str, scope: str, claimed: str | None, as_json: bool) -> None:
     """Make one more API key for STORE; the others go on working."""
     with opened() as services:
-        made = services.stores.new_key(store, who=proven(services, claimed))
+        made = services.stores.new_key(store, who=proven(services, claimed), scope=scope)
         ident = services.stores.find(store).id
-    answer(as_json, {"id": ident, "api_key": made}, facts([("store", ident), ("api key", made)]), ONCE)
+    document = {"id": ident, "api_key": made, "scope": scope}
+    answer(as_json, document, facts([("store", ident), ("scope", scope), ("api key", made)]), ONCE)
 
 
 @stores.command()
@@ -191,6 +216,8 @@ def _shown(services: Services, store: StoreRow) -> dict[str, Any]:
         "error_url": store.error_url,
         "support_url": store.support_url,
         "destination_address": store.destination_address,
+        "colour": store.colour,
+        "logo": store.logo_digest,
         "paused": paused,
         "rules": [{name: one[name] for name in kept} for one in rules if one is not None],
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import click
 
 from checkout.commands.answers import age, answer, facts, json_option, table, who_option
 from checkout.commands.installation import opened, proven
+from checkout.evidence_import import FILE_BYTES_MAX
 
 
 @click.group(short_help="Stablecoin: arrived, free, reserved.")
@@ -49,6 +52,30 @@ def record(
     )  # fmt: skip
 
 
+@treasury.command("import")
+@click.argument("file", type=click.File("rb"))
+@who_option
+@json_option
+def import_(file: BinaryIO, claimed: str | None, as_json: bool) -> None:
+    """Take settlement records from a CSV file, whole or not at all.
+
+    Its columns: key, store, asset, network, amount, fee, deposits, evidence. Deposits are ids or references with spaces between
+    them; an empty fee is 0. The same line again, known by its key, changes nothing.
+    """
+    with opened() as services:
+        who = proven(services, claimed)
+        taken = services.evidence_import.file(file.read(FILE_BYTES_MAX + 1), who=who)
+    new = sum(one.new for one in taken)
+    rows = [(one.line, one.key, one.record, "made" if one.new else "known already") for one in taken]
+    document = {
+        "made": new, "known": len(taken) - new, "by": who,
+        "lines": [{"line": one.line, "key": one.key, "record": one.record, "new": one.new} for one in taken],
+    }  # fmt: skip
+    answer(
+        as_json, document, table(("line", "key", "settlement record", ""), rows, empty=""), f"{new} records were made."
+    )
+
+
 @treasury.command()
 @click.argument("store")
 @json_option
@@ -57,6 +84,11 @@ def show(store: str, as_json: bool) -> None:
     with opened() as services:
         found = services.treasury.overview(store)
     held = [(one["book"].replace("_", " "), one["asset"], one["amount"]) for one in found["treasury"]]
+    ages = [
+        (currency, name, amount)
+        for currency, by_age in found["waiting_by_age"].items()
+        for name, amount in by_age.items()
+    ]
     waiting = [
         (one["deposit"], one["reference"], f"{one['currency']} {one['amount']}", age(one["waiting_s"]))
         for one in found["waiting_for_evidence"]
@@ -65,14 +97,32 @@ def show(store: str, as_json: bool) -> None:
         as_json,
         found,
         table(("held", "asset", "amount"), held, empty="The treasury is empty."),
+        table(("waits for evidence", "for", "amount"), ages, empty=""),
         table(("deposit", "reference", "amount", "waiting"), waiting, empty="No deposit waits for evidence."),
-        "Enter what Stable Mint delivered with `checkout treasury record`." if waiting else "",
+        "Enter what Stable Mint delivered with `checkout treasury record`, or many at once with `checkout treasury import`."
+        if waiting
+        else "",
     )
 
 
 @click.group(short_help="Whose unallocated money is.")
 def deposits() -> None:
     """Receipt attempts at Stable Mint: money belongs to deposits."""
+
+
+@deposits.command()
+@click.argument("id", metavar="ID")
+@click.option("--evidence", required=True, metavar="TEXT", help="Which statement or message of Stable Mint's shows it.")
+@click.option("--amount", metavar="X", help="What it brought, when no event has said so.")
+@who_option
+@json_option
+def settled(id: str, evidence: str, amount: str | None, claimed: str | None, as_json: bool) -> None:
+    """Say that a deposit is settled whose news never came. Its own event, should it still come, changes nothing more."""
+    with opened() as services:
+        who = proven(services, claimed)
+        found = services.late_news.settled(id, amount=amount, evidence=evidence, who=who)
+    said = f"Deposit {found['deposit']} is settled ({found['currency']} {found['amount']}), on the word of {who}."
+    answer(as_json, {**found, "by": who}, said, "Next: enter what arrived for it with `checkout treasury record`.")
 
 
 @deposits.command()

@@ -25,6 +25,9 @@ RATE_LIMIT_WAIT_S: Final = 60
 WAIT_MAX_S: Final = 86_400
 _FIELDS_MAX: Final = 20
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,80}")
+_FIELD_PATH: Final = re.compile(r"[a-z][a-z_]{0,40}(?:\.[a-z][a-z_]{0,40}){0,4}|")
+_WORD_CODE: Final = re.compile(r"[A-Z][A-Z_]{2,60}|")
+_CODE_WORD: Final = re.compile(r"[a-z]+(?:_[a-z]+)+")
 _VISIBLE: Final = re.compile(r"[!-~]{1,100}")
 _SPACE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 _GAP: Final = re.compile(r"[\s-]+")
@@ -73,6 +76,15 @@ def clean(text: str, private: Iterable[str] = ()) -> str:
             text = re.sub(r"[\s-]*".join(map(re.escape, letters)), _REMOVED, text, flags=re.IGNORECASE)
     text = _IBAN.sub(_REMOVED, _EMAIL.sub(_REMOVED, text))
     return text if len(text) <= MESSAGE_CHARS_MAX else text[: MESSAGE_CHARS_MAX - 1] + "…"
+
+
+def quotable_error(error: tuple[str, str, str], private: Iterable[str]) -> tuple[str, str, str]:
+    """(field, code, message) without what is private. A field's path and a code are words of the provider's own."""
+    at, code, said = error
+    texts = {text.casefold() for text in private}
+    own_path = _FIELD_PATH.fullmatch(at) is not None and at.casefold() not in texts
+    own_code = _WORD_CODE.fullmatch(code) is not None and code.casefold() not in texts
+    return at if own_path else clean(at, private), code if own_code else clean(code, private), clean(said, private)
 
 
 def read_refusal(
@@ -142,7 +154,8 @@ def _code(heard: Mapping[str, Any]) -> str | None:
         code = heard.get(name)
         if isinstance(code, str | int) and not isinstance(code, bool) and _CODE.fullmatch(str(code)):
             return str(code)
-    return None
+    word = heard.get("error")  # the docs' pages on restrictions and risk write the code there, OpenAPI a phrase
+    return word if isinstance(word, str) and _CODE_WORD.fullmatch(word) else None
 
 
 def _fields(heard: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -135,7 +135,7 @@ def check_request(request: SessionRequest, *, flows: frozenset[str], sandbox: bo
         _urls(request, sandbox=sandbox),
         _ours(request),
         _customer(request),
-        _kyc(request, now),
+        _kyc(request.kyc, now),
     ):
         for name, problem in checks:
             problems.setdefault(name, []).append(problem)
@@ -211,45 +211,56 @@ def _ours(request: SessionRequest) -> Problems:
         yield from _text("metadata", value, longest=_CUSTOM_VALUE_MAX, blank=True, what="each value")
 
 
+def customer_problems(
+    email: str | None, country: str | None, kyc: Mapping[str, str], *, now: datetime, prefix: str
+) -> dict[str, list[str]]:
+    """Every bad field of a customer by itself, each name behind ``prefix``; e-mail and country are required."""
+    problems: dict[str, list[str]] = {}
+    if country not in COUNTRIES:
+        problems[f"{prefix}country"] = ['write an ISO 3166-1 alpha-2 country code in capitals, for example "DE"']
+    for name, problem in (*_email("email", email, required=True), *_kyc(kyc, now, name="kyc")):
+        problems.setdefault(prefix + name, []).append(problem)
+    return problems
+
+
 def _customer(request: SessionRequest) -> Problems:
     partner = request.flow in (HOSTED_PARTNER, EMBEDDED)
     yield from _text("customer.id", request.user_id, required=partner)
-    email = request.user_email
+    yield from _email("customer.email", request.user_email, required=partner)
+
+
+def _email(name: str, email: object, *, required: bool) -> Problems:
     if email is None:
-        if partner:
-            yield "customer.email", "the e-mail address is required"
+        if required:
+            yield name, "the e-mail address is required"
     elif (
         not isinstance(email, str)
         or len(email) > _EMAIL_MAX
         or _EMAIL.fullmatch(email) is None
         or _UNSENDABLE.search(email)
     ):
-        yield "customer.email", 'write an e-mail address, for example "jo@shop.example"'
+        yield name, 'write an e-mail address, for example "jo@shop.example"'
 
 
-def _kyc(request: SessionRequest, now: datetime) -> Problems:
-    facts: object = request.kyc
+def _kyc(facts: object, now: datetime, *, name: str = "customer.kyc") -> Problems:
     if not isinstance(facts, Mapping):
-        yield "customer.kyc", "write an object"
+        yield name, "write an object"
         return
     for key, value in facts.items():
         if key not in KYC_FIELDS:
             # the name is quoted only when it is plainly a name: anything else may be a person's data in the
             # wrong place
             plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z_]{1,40}", key)
-            yield (
-                (f"customer.kyc.{key}" if plain else "customer.kyc"),
-                f"the names are {', '.join(KYC_FIELDS)}",
-            )
+            yield (f"{name}.{key}" if plain else name), f"the names are {', '.join(KYC_FIELDS)}"
             continue
-        name = f"customer.kyc.{key}"
-        bad = list(_text(name, value, required=True, longest=_KYC_TEXT_MAX))
+        at = f"{name}.{key}"
+        bad = list(_text(at, value, required=True, longest=_KYC_TEXT_MAX))
         yield from bad
         check = _KYC_CHECKS.get(key)
         if check is not None and not bad:
             problem = check(value, now)
             if problem is not None:
-                yield name, problem
+                yield at, problem
 
 
 def _born(text: str, now: datetime) -> str | None:

@@ -1,4 +1,4 @@
-"""The Stable Mint client: opens sessions, signed over the very bytes that are sent.
+"""The Stable Mint client: opens sessions and sends withdrawals, signed over the very bytes that are sent.
 
 One call per attempt, never repeated here: a repeat is a new request with a new timestamp under the stored key
 (``idempotencyKey`` prevents duplicates on retry: CONFIRMED glossary; scope and lifetime UNKNOWN). There is no
@@ -21,6 +21,14 @@ from checkout.providers.refusals import correlation_id, private_texts, read_refu
 from checkout.providers.session_request import EMBEDDED, PATHS, SessionRequest, check_request, session_body
 from checkout.providers.transport import RawAnswer, Wire
 from checkout.providers.wire_json import number_text, read_json, read_time, write_json
+from checkout.providers.withdrawal_request import (
+    HOSTED,
+    WithdrawalRequest,
+    check_withdrawal,
+    private_words,
+    withdrawal_body,
+)
+from checkout.providers.withdrawal_request import PATHS as WITHDRAWAL_PATHS
 from checkout.rules.urls import PageDomain, page_allowed
 from checkout.signing import PartnerKey, string_to_sign
 
@@ -76,6 +84,14 @@ class OpenedSession:
     raw: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedWithdrawal:
+    """The provider has taken a withdrawal. ``shopper_url``: hosted alone, INFERRED; where the shopper names the account."""
+
+    reference: str  #: opaque; comes back in events (INFERRED the same)
+    shopper_url: str | None = field(default=None, repr=False)
+
+
 class StableMint:
     """``flows``: what the account is onboarded for. ``clock`` gives aware UTC time."""
 
@@ -124,6 +140,45 @@ class StableMint:
             private = private_texts(body) | self._secrets
             return read_refusal(answer, now=self._clock(), private=private)
         return self._opened(answer, embedded=request.flow == EMBEDDED)
+
+    def withdraw(self, request: WithdrawalRequest) -> Outcome[OpenedWithdrawal]:
+        """Ask for one withdrawal, once. The caller has committed its key, and never asks again.
+
+        Nobody promised that withdrawals are deduplicated (UNKNOWN): a 409 to a first request means that somebody on the way
+        repeated it, so it is Unknown like a timeout. Raises :class:`RequestRefused` for a bad request, before any byte.
+        """
+        check_withdrawal(request, sandbox=self._sandbox)
+        answer = self._wire.send(
+            "POST",
+            WITHDRAWAL_PATHS[request.call],
+            content=write_json(withdrawal_body(request)),
+            headers={"Content-Type": "application/json"},
+            auth=self._auth,
+        )
+        if isinstance(answer, Unknown):
+            return answer
+        if not 200 <= answer.status < 300:
+            private = private_words(request) | self._secrets
+            return read_refusal(answer, now=self._clock(), private=private, unsure=frozenset({409}))
+        return self._taken(answer, hosted=request.call == HOSTED)
+
+    def _taken(self, answer: RawAnswer, *, hosted: bool) -> Outcome[OpenedWithdrawal]:
+        """``{"reference"}``: CONFIRMED for generation 0 alone, INFERRED unchanged. Without one the answer is incomplete."""
+        try:
+            heard = read_json(answer.body)
+        except ValueError:
+            heard = None
+        problems: list[str] = []
+        reference = _text(heard, "reference", problems) if isinstance(heard, dict) else None
+        if not isinstance(heard, dict) or reference is None:
+            return Unknown(
+                "incomplete answer: it names no reference",
+                status=answer.status,
+                correlation_id=correlation_id(answer),
+            )
+        url = _text(heard, "url", problems, longest=None) if hosted else None
+        allowed = url is not None and page_allowed(url, self._page_domains)
+        return Accepted(OpenedWithdrawal(reference=reference, shopper_url=url if allowed else None))
 
     def _opened(self, answer: RawAnswer, *, embedded: bool) -> Outcome[OpenedSession]:
         try:

@@ -18,7 +18,7 @@ from urllib.parse import quote as percent_encoded
 from checkout.errors import AmountRefused, NotPossible
 from checkout.providers.deadline import within
 from checkout.providers.outcome import MESSAGE_CHARS_MAX, Accepted, Declined, Outcome, Unknown
-from checkout.providers.refusals import correlation_id, private_texts, read_refusal
+from checkout.providers.refusals import correlation_id, private_texts, quotable_error, read_refusal
 from checkout.providers.stables_operations import (
     LISTING_ORDER,
     OPERATIONS,
@@ -34,8 +34,10 @@ from checkout.providers.stables_records import (
     SimulatedDeposit,
     Transfer,
     VerificationLink,
+    WebhookDelivery,
     WebhookSubscription,
     read_bank_check,
+    read_delivery,
     read_link,
     read_quote,
     read_simulation,
@@ -191,6 +193,10 @@ class Stables:
         """
         return _read(self.call("create_customer", body=fields, key=key), read_standing)
 
+    def update_customer(self, customer_id: str, fields: Mapping[str, object]) -> Outcome[CustomerStanding]:
+        """Replace details or ask for entitlements; the operation has no key, and repeating it changes nothing more."""
+        return _read(self.call("update_customer", path={"customerId": customer_id}, body=fields), read_standing)
+
     def verification_link(self, fields: Mapping[str, object], *, key: str) -> Outcome[VerificationLink]:
         """A link where a customer verifies itself; creates the customer when it is new."""
         return _read(self.call("create_verification_link", body=fields, key=key), read_link)
@@ -278,7 +284,13 @@ class Stables:
     def validate_bank(self, bank: Mapping[str, object]) -> Outcome[BankCheck]:
         """Ask whether bank details are good for a payout (OBSERVED; always answers 200)."""
         body = {"network": "bank", "destination": bank_destination(bank)}
-        return _read(self.call("validate_payment_method", body=body), read_bank_check)
+        private = private_texts(body)
+
+        def read(value: object, raw: bytes) -> BankCheck:
+            check = read_bank_check(value, raw)
+            return BankCheck(check.valid, tuple(quotable_error(error, private) for error in check.errors))
+
+        return _read(self.call("validate_payment_method", body=body), read)
 
     # -- webhooks
     # -------------------------------------------------------------------------------------------------
@@ -323,6 +335,19 @@ class Stables:
         if subscription_id is None:
             return self._collect("list_all_webhook_deliveries", as_given)
         return self._collect("list_webhook_deliveries", as_given, path={"subscriptionId": subscription_id})
+
+    def newest_deliveries(self, subscription_id: str | None, *, newest: int) -> Outcome[tuple[WebhookDelivery, ...]]:
+        """The first page of the same log, read into records."""
+        name = "list_all_webhook_deliveries" if subscription_id is None else "list_webhook_deliveries"
+        path = {} if subscription_id is None else {"subscriptionId": subscription_id}
+        operation = OPERATIONS[name]
+        query = {"pageSize": str(max(1, min(newest, operation.page_max)))}
+
+        def read(value: object, _raw: bytes) -> tuple[WebhookDelivery, ...]:
+            page = next_page(operation, value, query)[0] if isinstance(value, dict) else []
+            return tuple(read_delivery(one) for one in page)
+
+        return _read(self.call(name, path=path, query=query), read)
 
     # -- inside
     # ---------------------------------------------------------------------------------------------------

@@ -131,6 +131,19 @@ class WebhookSubscription:
     created_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDelivery:
+    """One delivery in the provider's log (docs, delivery history)."""
+
+    id: str
+    status: str  #: PENDING, RETRYING, SUCCESS, FAILED
+    attempts: int | None
+    response_code: int | None
+    next_try_at: datetime | None
+    created_at: datetime | None
+    event_type: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class SimulatedDeposit:
     """Sandbox only (mcp-new, OBSERVED): the provider acts as if the funds had come."""
@@ -295,6 +308,24 @@ def read_subscription(value: object, _raw: bytes = b"") -> WebhookSubscription:
         active=heard.get("active") is True,
         created_at=heard.time("created_at"),
     )
+
+
+def read_delivery(value: object, _raw: bytes = b"") -> WebhookDelivery:
+    heard = _whole(value, "delivery")
+    return WebhookDelivery(
+        id=heard.need("delivery_id", "id"),
+        status=heard.need("status").upper(),
+        attempts=_count(heard, "attempt_count"),
+        response_code=_count(heard, "response_code"),
+        next_try_at=heard.time("next_retry_at"),
+        created_at=heard.time("created_at"),
+        event_type=heard.text("event_type"),
+    )
+
+
+def _count(heard: Heard, name: str) -> int | None:
+    text = heard.number(name)
+    return int(text) if text is not None and text.isdigit() and len(text) < 10 else None
 
 
 def read_simulation(value: object, _raw: bytes) -> SimulatedDeposit:

@@ -16,6 +16,7 @@ from typing import Final
 
 from checkout.errors import RequestRefused
 from checkout.providers.countries import COUNTRIES
+from checkout.purpose_codes import PURPOSE_CODES
 from checkout.rules.money import ASSET_EXPONENTS, CURRENCY_EXPONENTS, Money
 
 #: CONFIRMED (OpenAPI): swift for international, bank for domestic.
@@ -26,23 +27,6 @@ ACCOUNT_TYPES: Final = ("savings", "checking", "payment")
 #: plus type".
 RECIPIENT_TYPES: Final = ("individual", "business")
 ALIAS_TYPES: Final = ("email", "phone", "abn", "org_id")
-
-#: CONFIRMED (docs, Purpose Codes).
-PURPOSE_CODES: Final = frozenset(
-    {
-        "PAYMENT_FOR_SERVICES", "PAYMENT_FOR_SOFTWARE", "PAYMENT_FOR_IMPORTED_GOODS", "TRAVEL_SERVICES",
-        "VENDOR_CONTRACTOR_PAYOUTS", "TRANSFER_TO_OWN_ACCOUNT", "INVESTMENT_IN_SHARES",
-        "PURCHASE_OF_PROPERTY",
-        "REPAYMENT_OF_LOANS", "SALARY", "PAYMENT_OF_PROPERTY_RENTAL", "INFORMATION_SERVICE_CHARGES",
-        "ADVERTISING_PR_EXPENSES", "ROYALTY_FEES", "BROKER_COMMITMENT_FEES", "ADVISOR_TECHNICAL_FEES",
-        "REPRESENTATIVE_OFFICE_EXPENSES", "TAX_PAYMENT", "TRANSPORTATION_FEES_FOR_GOODS",
-        "CONSTRUCTION_COSTS",
-        "INSURANCE_PREMIUM", "GENERAL_GOODS_TRADES", "INSURANCE_CLAIMS_PAYMENT", "FAMILY_MAINTENANCE",
-        "EDUCATION_EXPENSES", "MEDICAL_TREATMENT", "DONATIONS", "MUTUAL_FUND_INVESTMENT", "CURRENCY_EXCHANGE",
-        "USER_WITHDRAWAL", "ADVANCE_PAYMENTS_FOR_GOODS", "VENDOR_CONTRACTOR_SOFTWARE_PAYOUTS",
-        "MERCHANT_SETTLEMENT", "REPATRIATION_FUND_SETTLEMENT", "PERSONAL_REMITTANCE", "RETURN_OF_FUNDS",
-    }
-)  # fmt: skip
 
 #: Texts of a bank destination. CONFIRMED (OpenAPI), the last four from mcp-new.
 _BANK_REQUIRED: Final = ("account_holder_name", "bank_name", "bank_country", "currency")

@@ -53,7 +53,7 @@ V1_STAGES: Final = MappingProxyType(
 
 V1_ACCEPTED: Final = "partner.customer.deposit.accepted"
 
-#: Known types that move no deposit: stored, shown on the trace, nothing else.
+#: Known types that move no deposit: withdrawals move refunds, the others are stored and shown on the trace.
 KNOWN_WITHOUT_EFFECT: Final = frozenset(
     {
         "partner.customer.withdrawal.requested",

@@ -168,6 +168,11 @@ def move(store_id: str, asset: str, debit: Book, credit: Book, minor: int, *, ke
     return Posting(key, Account(store_id, debit, asset), Account(store_id, credit, asset), minor, cause)
 
 
+def reverse(posting: Posting, *, key: str) -> Posting:
+    """The same money back the way it came."""
+    return Posting(key, posting.credit, posting.debit, posting.minor, posting.cause)
+
+
 def totals(postings: Sequence[Posting]) -> dict[Account, int]:
     """Balance of every account the postings touch: received minus given."""
     balances: dict[Account, int] = {}

@@ -86,12 +86,13 @@ class SessionState(StrEnum):
 class PaymentFacts:
     """Everything a payment's status depends on."""
 
-    asked: Money | None  #: None: an embedded session without an amount
+    asked: Money | None  #: None: the shopper chooses the amount in the widget
     deposits: Sequence[DepositFacts]
     sessions: Sequence[tuple[str, SessionState]]
     counted: str | None = None  #: the deposit counted so far
     expired: bool = False
     cancelled: bool = False
+    currency: str = ""  #: asked for, with or without an amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +104,23 @@ class PaymentView:
     counted: str | None
 
 
-def covers(deposit: DepositFacts, asked: Money | None) -> bool:
-    """Whether the deposit alone pays the order: arrived, in the asked currency, at least the asked amount."""
+def covers(deposit: DepositFacts, asked: Money | None, currency: str = "") -> bool:
+    """Whether the deposit alone pays the order: arrived, in the asked currency, at least the asked amount if there is one."""
     if not deposit.has_money or deposit.money is None:
         return False
     if asked is None:
-        return True
+        return currency in ("", deposit.money.currency)
     return deposit.money.currency == asked.currency and asked <= deposit.money
 
 
 def choose_counted(facts: PaymentFacts) -> str | None:
     """The one deposit that pays the order, if any.
 
-    Among the covering ones the furthest wins, then one that went to our address, then the one already counted, then the
-    first: so the payment's status does not depend on the order in which the news came. A deposit that a settlement
-    record, refund or allocation stands on keeps its role, whatever comes later.
+    Among the covering ones the furthest wins, then one that went to our address, then (where no amount was asked for) the
+    larger, then the one already counted, then the first: so the payment's status does not depend on the order in which the
+    news came. A deposit that a settlement record, refund or allocation stands on keeps its role, whatever comes later.
     """
-    covering = [deposit for deposit in facts.deposits if covers(deposit, facts.asked)]
+    covering = [deposit for deposit in facts.deposits if covers(deposit, facts.asked, facts.currency)]
     for deposit in covering:
         if deposit.id == facts.counted and deposit.fixed:
             return deposit.id
@@ -128,9 +129,14 @@ def choose_counted(facts: PaymentFacts) -> str | None:
         return None
     best = max(
         candidates,
-        key=lambda d: (RANK[d.stage or Stage.OPEN], not d.foreign, d.id == facts.counted),
+        key=lambda d: (RANK[d.stage or Stage.OPEN], not d.foreign, _chosen(d, facts.asked), d.id == facts.counted),
     )
     return best.id
+
+
+def _chosen(deposit: DepositFacts, asked: Money | None) -> int:
+    """What tells covering deposits apart where the shopper chose the amount; where one was asked for, nothing."""
+    return deposit.money.minor if asked is None and deposit.money is not None else 0
 
 
 def anomalies_of(facts: PaymentFacts) -> tuple[Anomaly, ...]:
@@ -146,15 +152,16 @@ def anomalies_of(facts: PaymentFacts) -> tuple[Anomaly, ...]:
             continue
         if deposit.late:
             found.add(Anomaly.LATE)
-        if asked is None:
-            continue
-        if deposit.money.currency != asked.currency:
+        expected = facts.currency if asked is None else asked.currency
+        if expected not in ("", deposit.money.currency):
             found.add(Anomaly.CURRENCY_MISMATCH)
+        elif asked is None:
+            continue
         elif deposit.money < asked:
             found.add(Anomaly.UNDERPAID)
         elif asked < deposit.money:
             found.add(Anomaly.OVERPAID)
-    if sum(covers(deposit, asked) for deposit in facts.deposits) > 1:
+    if sum(covers(deposit, asked, facts.currency) for deposit in facts.deposits) > 1:
         found.add(Anomaly.DUPLICATE)
     return tuple(anomaly for anomaly in Anomaly if anomaly in found)
 

@@ -88,6 +88,9 @@ PROVIDER_STATES: Final = MappingProxyType(
     }
 )
 
+#: Words in a refusal that a new quote cures (providers.md B3: sometimes transient; quotes expire and are single-use).
+TRANSIENT_CODES: Final = frozenset({"ROUTING_QUOTE_FAILED", "QUOTE_EXPIRED", "QUOTE_USED", "QUOTE_NOT_ACTIVE"})
+
 
 def check_move(before: PayoutState, after: PayoutState) -> None:
     """Raise :class:`ForbiddenMove` unless the table permits the move."""

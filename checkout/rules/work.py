@@ -46,6 +46,8 @@ LISTING_AFTER_QUOTE: Final = timedelta(minutes=5)
 UNKNOWNS_MAX: Final = 3
 POLL_FAST: Final = timedelta(seconds=5)
 POLL_SLOW: Final = timedelta(minutes=5)
+#: How often a policy that follows what comes in looks at the treasury.
+POLICY_LOOK: Final = timedelta(minutes=1)
 #: Without movement for this long at the provider, a person looks.
 PAYOUT_SILENCE: Final = timedelta(days=3)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,12 @@ from checkout.store.records import EventRow, record
 from checkout.store.tables import event
 
 _BY_DEDUP = select(event).where(event.c.provider == bindparam("sender"), event.c.dedup_key == bindparam("key"))
-_UNMATCHED = update(event).where(event.c.state == "unmatched")
-_UNMATCHED_NAMING = _UNMATCHED.where(or_(event.c.reference.is_(None), event.c.reference == bindparam("named")))
+_UNMATCHED = update(event).where(
+    event.c.state == "unmatched",
+    or_(
+        event.c.reference.is_(None), event.c.reference == bindparam("named"), event.c.session_hint == bindparam("hint")
+    ),
+)
 
 
 def insert_event(unit: Unit, values: Mapping[str, Any]) -> None:
@@ -37,6 +41,15 @@ def events_on(unit: Unit, subject: str) -> list[EventRow]:
     return [record(EventRow, row) for row in rows]
 
 
+def events_naming(unit: Unit, references: Sequence[str]) -> list[EventRow]:
+    """Deliveries that name one of the provider's references, bound or not."""
+    found = []
+    for start in range(0, len(references), 500):
+        rows = unit.execute(select(event).where(event.c.reference.in_(references[start : start + 500])))
+        found += [record(EventRow, row) for row in rows]
+    return found
+
+
 def list_events(unit: Unit, *, state: str | None, limit: int) -> list[EventRow]:
     """Deliveries, newest first."""
     query = select(event).order_by(event.c.received_at.desc(), event.c.id.desc()).limit(limit)
@@ -49,15 +62,11 @@ def update_event(unit: Unit, ident: str, **values: Any) -> None:
     unit.execute(change_by_id(event), {"row": ident, **values})
 
 
-def make_unmatched_due(unit: Unit, *, now: datetime, reference: str | None = None) -> None:
-    """Look again at what matched nothing, because a session has gained an identifier.
-
-    When it is a deposit's ``reference`` that has become known, only at what names it, or names none.
-    """
-    if reference is None:
-        unit.execute(_UNMATCHED, {"due_at": now})
-    else:
-        unit.execute(_UNMATCHED_NAMING, {"due_at": now, "named": reference})
+def make_unmatched_due(
+    unit: Unit, *, now: datetime, reference: str | None = None, session_id: str | None = None
+) -> None:
+    """Look again at what matched nothing, because an identifier has become known: at what names it, or names no deposit."""
+    unit.execute(_UNMATCHED, {"due_at": now, "named": reference, "hint": session_id})
 
 
 def count_since(unit: Unit, state: str, since: datetime) -> int:

@@ -6,15 +6,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, insert, or_, select
+from sqlalchemy import String, bindparam, case, cast, func, insert, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from checkout.rules.ledger import Account, Book, Posting
 from checkout.store.engine import Unit, by_id
-from checkout.store.tables import account, posting
+from checkout.store.tables import account, posting, refund
 
+#: What moves a deposit's money before any settlement record: its own events, and the refunds that are paid from it.
+_CAUSES = union_all(
+    select(cast(bindparam("deposit"), String).label("cause")),
+    select(refund.c.id).where(refund.c.deposit_id == bindparam("deposit"), refund.c.funded_at.is_(None)),
+)
 _PLACED = select(posting.c.debit, posting.c.credit, posting.c.amount_minor).where(
-    posting.c.cause == bindparam("deposit"), posting.c.asset == bindparam("currency")
+    posting.c.cause.in_(_CAUSES), posting.c.asset == bindparam("currency")
 )
 
 
@@ -83,8 +88,24 @@ def postings_of(unit: Unit, cause: str) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
+def postings_by(unit: Unit, cause: str) -> list[Posting]:
+    """The postings of one cause, as they were made."""
+    return [
+        Posting(row["key"], _account(row["debit"]), _account(row["credit"]), row["amount_minor"], row["cause"])
+        for row in postings_of(unit, cause)
+    ]
+
+
+def _account(ident: str) -> Account:
+    store_id, book, asset = ident.split("/")
+    return Account(store_id, Book(book), asset)
+
+
 def placed(unit: Unit, deposit_id: str, currency: str) -> tuple[dict[Book, int], int]:
-    """Where the postings caused by a deposit have put its money, per book, and how many postings there are."""
+    """Where the postings caused by a deposit and its refunds have put its money, per book, and how many there are.
+
+    What refunds have sent away is in no book any more.
+    """
     rows = unit.execute(_PLACED, {"deposit": deposit_id, "currency": currency}).all()
     places: dict[Book, int] = {}
     for row in rows:

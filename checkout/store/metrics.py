@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Table, func, literal, or_, select
 
 from checkout.store.engine import Unit
-from checkout.store.tables import case, event, notification, payment, payout, refund, session
+from checkout.store.tables import case, event, notification, payment, payout, payout_policy, refund, session
 
 #: Every table of work that is due.
 QUEUES: Final[Mapping[str, Table]] = MappingProxyType(
@@ -22,6 +22,7 @@ QUEUES: Final[Mapping[str, Table]] = MappingProxyType(
         "event": event,
         "session": session,
         "payment": payment,
+        "payout_policy": payout_policy,
         "payout": payout,
         "refund": refund,
         "notification": notification,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, or_, select
+from sqlalchemy import and_, bindparam, insert, or_, select, update
 
 from checkout.store.engine import Unit, by_id, change_by_id
 from checkout.store.records import DepositRow, PaymentRow, SessionRow, record
@@ -79,6 +80,12 @@ def insert_session(unit: Unit, values: Mapping[str, Any]) -> None:
 def update_session(unit: Unit, ident: str, **values: Any) -> None:
     """:class:`Taken` when a reference or session id already belongs to another session."""
     unit.execute(change_by_id(session), {"row": ident, **values})
+
+
+def end_sessions(unit: Unit, payment_id: str, *, at: datetime) -> None:
+    """The payment had expired at ``at`` and goes on with a later session: what these bring is late."""
+    which = (session.c.payment_id == payment_id, session.c.ended_at.is_(None))
+    unit.execute(update(session).where(*which).values(ended_at=at))
 
 
 def session_by_id(unit: Unit, ident: str) -> SessionRow | None:

@@ -71,6 +71,16 @@ def settlement_record_by_id(unit: Unit, ident: str) -> SettlementRecordRow | Non
     return None if row is None else record(SettlementRecordRow, row)
 
 
+def withdraw_record(unit: Unit, ident: str, *, at: datetime) -> None:
+    unit.execute(update(settlement_record).where(settlement_record.c.id == ident).values(withdrawn_at=at))
+
+
+def is_held(unit: Unit, source: str) -> bool:
+    """Whether a live payout holds this settlement record or deposit."""
+    live = and_(payout_item.c.source == source, payout_item.c.released_at.is_(None))
+    return unit.execute(select(payout_item.c.id).where(live)).first() is not None
+
+
 def deposits_in_record(unit: Unit, ident: str) -> list[DepositRow]:
     rows = unit.execute(select(deposit).where(deposit.c.settlement_record_id == ident).order_by(deposit.c.id))
     return [record(DepositRow, row) for row in rows]
@@ -88,6 +98,7 @@ def free_records(unit: Unit, store_id: str, asset: str, network: str) -> list[Se
             settlement_record.c.asset == asset,
             settlement_record.c.network == network,
             settlement_record.c.free_minor > 0,
+            settlement_record.c.withdrawn_at.is_(None),
             ~held.exists(),
         )
         .order_by(settlement_record.c.id)
@@ -127,17 +138,22 @@ def payout_account_by_id(unit: Unit, ident: str) -> PayoutAccountRow | None:
     return None if row is None else record(PayoutAccountRow, row)
 
 
-def payout_accounts(unit: Unit, store_id: str) -> list[PayoutAccountRow]:
-    rows = unit.execute(
-        select(payout_account)
-        .where(payout_account.c.store_id == store_id, payout_account.c.retired_at.is_(None))
-        .order_by(payout_account.c.id)
-    )
-    return [record(PayoutAccountRow, row) for row in rows]
+def payout_accounts(unit: Unit, store_id: str, *, include_retired: bool = False) -> list[PayoutAccountRow]:
+    """A store's accounts, oldest first; those in use unless asked for all."""
+    query = select(payout_account).where(payout_account.c.store_id == store_id).order_by(payout_account.c.id)
+    if not include_retired:
+        query = query.where(payout_account.c.retired_at.is_(None))
+    return [record(PayoutAccountRow, row) for row in unit.execute(query)]
 
 
 def update_payout_account(unit: Unit, ident: str, **values: Any) -> None:
     unit.execute(update(payout_account).where(payout_account.c.id == ident).values(**values))
+
+
+def retire_payout_account(unit: Unit, ident: str, *, at: datetime) -> bool:
+    """Take an account out of use; False when somebody has done so already."""
+    live = (payout_account.c.id == ident, payout_account.c.retired_at.is_(None))
+    return unit.execute(update(payout_account).where(*live).values(retired_at=at)).rowcount == 1
 
 
 def payout_by_id(unit: Unit, ident: str, *, lock: bool = False) -> PayoutRow | None:
@@ -160,7 +176,9 @@ def update_payout(unit: Unit, ident: str, **values: Any) -> None:
 
 
 def items_of(unit: Unit, payout_id: str) -> list[dict[str, Any]]:
-    rows = unit.execute(select(payout_item).where(payout_item.c.payout_id == payout_id).order_by(payout_item.c.id))
+    """What the payout's own amount is made of."""
+    own = (payout_item.c.payout_id == payout_id, payout_item.c.drawn_by.is_(None))
+    rows = unit.execute(select(payout_item).where(*own).order_by(payout_item.c.id))
     return [dict(row._mapping) for row in rows]
 
 
@@ -175,7 +193,9 @@ def payouts_holding(unit: Unit, source: str) -> list[str]:
 def release_items(unit: Unit, payout_id: str, *, at: datetime) -> None:
     unit.execute(
         update(payout_item)
-        .where(payout_item.c.payout_id == payout_id, payout_item.c.released_at.is_(None))
+        .where(
+            payout_item.c.payout_id == payout_id, payout_item.c.released_at.is_(None), payout_item.c.drawn_by.is_(None)
+        )
         .values(released_at=at)
     )
 
@@ -240,6 +260,11 @@ def mandates_of(unit: Unit, payout_id: str) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
+def agree_to_mandate(unit: Unit, ident: str, *, who: str, at: datetime) -> None:
+    """The second person's agreement."""
+    unit.execute(update(mandate).where(mandate.c.id == ident).values(second_by=who, second_at=at))
+
+
 def void_mandates(unit: Unit, *, because: str, at: datetime, payout_id: str | None = None, account: str = "") -> None:
     """Void the open mandates of a payout, or of every payout to an account."""
     which = mandate.c.payout_account_id == account if payout_id is None else mandate.c.payout_id == payout_id
@@ -274,6 +299,11 @@ def update_transfer(unit: Unit, ident: str, **values: Any) -> None:
 def funding_of(unit: Unit, transfer_id: str) -> dict[str, Any] | None:
     row = unit.execute(select(funding).where(funding.c.transfer_id == transfer_id)).first()
     return None if row is None else dict(row._mapping)
+
+
+def name_funding(unit: Unit, ident: str, tx_hash: str) -> None:
+    """Give a stored funding its transaction's hash; :class:`Taken` when another has it."""
+    unit.execute(update(funding).where(funding.c.id == ident, funding.c.tx_hash.is_(None)).values(tx_hash=tx_hash))
 
 
 def payout_by_hash(unit: Unit, tx_hash: str) -> str | None:

@@ -13,6 +13,7 @@ from checkout.rules.deposits import Stage
 from checkout.rules.money import Money
 from checkout.rules.payments import DepositFacts, SessionState, Status
 from checkout.rules.payouts import PayoutState
+from checkout.rules.refunds import RefundFacts, RefundState
 
 R = TypeVar("R")
 
@@ -44,6 +45,53 @@ class StoreRow:
     error_url: str | None
     support_url: str | None
     destination_address: str | None
+    colour: str | None
+    logo_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """A shop's customer. Erased: the sealed columns are null and ``erased_at`` says since when."""
+
+    id: str
+    store_id: str
+    external_id: str
+    provider_user_id: str
+    email_sealed: bytes | None
+    country: str | None
+    kyc_sealed: bytes | None
+    created_at: datetime
+    updated_at: datetime
+    erased_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentLinkRow:
+    id: str
+    store_id: str
+    request_hash: str
+    token_sealed: bytes
+    title: str | None
+    flow: str
+    amount_minor: int | None
+    currency: str
+    country: str
+    order_ref: str
+    customer_id: str | None
+    language: str | None
+    success_url: str | None
+    exit_url: str | None
+    error_url: str | None
+    support_url: str | None
+    metadata: str
+    single_use: bool
+    expires_at: datetime | None
+    deactivated_at: datetime | None
+    created_at: datetime
+
+    @property
+    def asked(self) -> Money | None:
+        return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +110,8 @@ class PaymentRow:
     error_url: str | None
     support_url: str | None
     payment_method: str | None
+    language: str | None
+    link_id: str | None
     metadata: str
     status: str
     anomalies: str
@@ -103,11 +153,13 @@ class SessionRow:
     reference: str | None
     provider_session_id: str | None
     url: str | None
+    widget_sealed: bytes | None
     expires_at: datetime | None
     return_token_sealed: bytes
     came_back_at: datetime | None
     came_back_with: str | None
     first_sent_at: datetime | None
+    ended_at: datetime | None
     problem: str | None
     created_at: datetime
     attempts: int
@@ -161,6 +213,46 @@ class DepositRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundRow:
+    id: str
+    payment_id: str
+    deposit_id: str
+    request_hash: str
+    amount_minor: int
+    currency: str
+    state: str
+    creditor_sealed: bytes | None
+    reference: str | None
+    requested_by: str
+    approved_by: str | None
+    approved_at: datetime | None
+    funded_at: datetime | None
+    reserved: bool
+    failed_heard: bool
+    website_reference: str | None
+    shopper_url_sealed: bytes | None
+    note: str
+    moves: int
+    created_at: datetime
+    updated_at: datetime | None
+    due_at: datetime | None
+    attempts: int
+    lease_token: str | None
+
+    @property
+    def refund_state(self) -> RefundState:
+        return RefundState(self.state)
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def facts(self) -> RefundFacts:
+        return RefundFacts(self.deposit_id, self.amount, self.refund_state)
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     id: str
     provider: str
@@ -194,6 +286,7 @@ class SettlementRecordRow:
     fee_minor: int
     kind: str
     evidence: str
+    withdrawn_at: datetime | None
     created_at: datetime
     created_by: str
 
@@ -217,6 +310,22 @@ class PayoutAccountRow:
     confirmed_at: datetime | None
     confirmed_by: str | None
     retired_at: datetime | None
+    replaces: str | None
+    provider_check: str | None
+    provider_checked_at: datetime | None
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantRow:
+    """Whom we registered, or found, at Stables; without an id nobody knows yet whether it was."""
+
+    id: str
+    external_customer_id: str
+    customer_type: str
+    request_sealed: bytes | None
+    stables_customer_id: str | None
     created_at: datetime
     created_by: str
 
@@ -236,6 +345,7 @@ class PayoutRow:
     credit_minor: int | None
     credit_currency: str | None
     credit_is: str | None
+    policy_id: str | None
     moves: int
     note: str
     created_at: datetime
@@ -251,6 +361,50 @@ class PayoutRow:
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.asset)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    id: str
+    store_id: str
+    asset: str
+    network: str
+    account: str
+    kind: str
+    threshold_minor: int | None
+    minimum_minor: int | None
+    maximum_minor: int | None
+    time_zone: str | None
+    at_minute: int | None
+    weekday: int | None
+    approve_below_minor: int | None
+    two_people_from_minor: int | None
+    mandate_life_s: int
+    paused_because: str | None
+    last_run_at: datetime | None
+    updated_at: datetime
+    updated_by: str
+    due_at: datetime | None
+    attempts: int
+    lease_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionRow:
+    id: str
+    payout_id: str
+    store_id: str
+    asset: str
+    network: str
+    kind: str
+    amount_minor: int
+    credit_minor: int | None
+    credit_currency: str | None
+    free_minor: int
+    tx_hash: str | None
+    evidence: str
+    created_at: datetime
+    created_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +461,8 @@ class MandateRow:
     min_credit_minor: int
     quote_id: str
     valid_until: datetime
+    two_people: bool
+    second_by: str | None
     created_at: datetime
     created_by: str
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, or_, select, update
 
 from checkout.store.engine import Unit
-from checkout.store.records import StoreRow, record
+from checkout.store.records import CustomerRow, StoreRow, record
 from checkout.store.tables import (
     customer,
     installation,
@@ -19,11 +19,12 @@ from checkout.store.tables import (
     settlement_rule,
     store,
     store_key,
+    store_logo,
 )
 
 _FIND = select(store).where(or_(store.c.id == bindparam("wanted"), store.c.name == bindparam("wanted")))
 _BY_KEY_HASH = (
-    select(store)
+    select(store, store_key.c.scopes)
     .join(store_key, store_key.c.store_id == store.c.id)
     .where(store_key.c.key_hash == bindparam("hash"), store_key.c.revoked_at.is_(None))
 )
@@ -36,6 +37,19 @@ def insert_store(unit: Unit, values: Mapping[str, Any]) -> None:
 
 def update_store(unit: Unit, ident: str, **values: Any) -> None:
     unit.execute(update(store).where(store.c.id == ident).values(**values))
+
+
+def keep_logo(unit: Unit, store_id: str, *, media_type: str, body: bytes) -> None:
+    """Make or replace a store's picture."""
+    changes = {"media_type": media_type, "body": body}
+    if unit.execute(update(store_logo).where(store_logo.c.store_id == store_id).values(**changes)).rowcount == 0:
+        unit.execute(insert(store_logo).values(store_id=store_id, **changes))
+
+
+def logo_of(unit: Unit, store_id: str) -> tuple[str, bytes] | None:
+    """A store's picture: media type and bytes."""
+    row = unit.execute(select(store_logo).where(store_logo.c.store_id == store_id)).first()
+    return None if row is None else (str(row.media_type), bytes(row.body))
 
 
 def find_store(unit: Unit, ident_or_name: str) -> StoreRow | None:
@@ -51,10 +65,10 @@ def insert_key(unit: Unit, values: Mapping[str, Any]) -> None:
     unit.execute(insert(store_key).values(**values))
 
 
-def store_by_key_hash(unit: Unit, key_hash: str) -> StoreRow | None:
-    """The store of a key that is not revoked."""
+def store_by_key_hash(unit: Unit, key_hash: str) -> tuple[StoreRow, frozenset[str]] | None:
+    """The store of a key that is not revoked, and what the key may do."""
     row = unit.execute(_BY_KEY_HASH, {"hash": key_hash}).first()
-    return None if row is None else record(StoreRow, row)
+    return None if row is None else (record(StoreRow, row), frozenset(row.scopes.split()))
 
 
 def insert_notification_secret(unit: Unit, values: Mapping[str, Any]) -> None:
@@ -151,16 +165,16 @@ def why_paused(unit: Unit, store_id: str) -> str | None:
     return None
 
 
-def customer_by_external_id(unit: Unit, store_id: str, external_id: str) -> dict[str, Any] | None:
+def customer_by_external_id(unit: Unit, store_id: str, external_id: str) -> CustomerRow | None:
     row = unit.execute(
         select(customer).where(customer.c.store_id == store_id, customer.c.external_id == external_id)
     ).first()
-    return None if row is None else dict(row._mapping)
+    return None if row is None else record(CustomerRow, row)
 
 
-def customer_by_id(unit: Unit, ident: str) -> dict[str, Any] | None:
+def customer_by_id(unit: Unit, ident: str) -> CustomerRow | None:
     row = unit.execute(select(customer).where(customer.c.id == ident)).first()
-    return None if row is None else dict(row._mapping)
+    return None if row is None else record(CustomerRow, row)
 
 
 def insert_customer(unit: Unit, values: Mapping[str, Any]) -> None:

@@ -176,7 +176,17 @@ store = Table(
     Column("error_url", Text),
     Column("support_url", Text),
     Column("destination_address", String(120)),
+    Column("colour", String(7)),  # "#1a2b3c"
+    Column("logo_digest", String(12)),  # of the picture in store_logo, or null
     *_who(),
+)
+
+store_logo = Table(
+    "store_logo",
+    metadata,
+    Column("store_id", ID, ForeignKey("store.id"), primary_key=True),
+    Column("media_type", String(20), nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )
 
 store_key = Table(
@@ -219,17 +229,6 @@ settlement_rule = Table(
     *_who(),
 )
 
-payout_policy = Table(
-    "payout_policy",
-    metadata,
-    Column("store_id", ID, ForeignKey("store.id"), primary_key=True),
-    Column("asset", String(10), primary_key=True),
-    Column("network", String(20), primary_key=True),
-    Column("kind", String(20), nullable=False),  # manual, per_payment, threshold, daily, weekly
-    Column("detail", Text, nullable=False),  # JSON: minimum, maximum, zone, price guard, automatic limit, approvals
-    *_who(),
-)
-
 customer = Table(
     "customer",
     metadata,
@@ -240,11 +239,40 @@ customer = Table(
     Column("email_sealed", LargeBinary),
     Column("country", String(2)),
     Column("kyc_sealed", LargeBinary),
-    Column("saved_banks_sealed", LargeBinary),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("erased_at", Instant),
     UniqueConstraint("store_id", "external_id"),
+)
+
+payment_link = Table(  # opens payments without a storefront's own session
+    "payment_link",
+    metadata,
+    _id(),
+    Column("store_id", ID, ForeignKey("store.id"), nullable=False),
+    Column("idempotency_key", String(200), nullable=False),
+    Column("request_hash", String(64), nullable=False),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("token_sealed", LargeBinary, nullable=False),
+    Column("title", String(200)),
+    Column("flow", String(20), nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0", name="amount")),
+    Column("currency", String(3), nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("order_ref", String(120), nullable=False),
+    Column("customer_id", ID, ForeignKey("customer.id")),
+    Column("language", String(8)),
+    Column("success_url", Text),
+    Column("exit_url", Text),
+    Column("error_url", Text),
+    Column("support_url", Text),
+    Column("metadata", Text, nullable=False),
+    Column("single_use", Boolean, nullable=False),
+    Column("expires_at", Instant),
+    Column("deactivated_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("store_id", "idempotency_key"),
+    Index("ix_payment_link_store", "store_id", "id"),
 )
 
 # --- payments ----------------------------------------------------------------------------------------------------
@@ -267,6 +295,8 @@ payment = Table(
     Column("error_url", Text),
     Column("support_url", Text),
     Column("payment_method", String(30)),
+    Column("language", String(8)),
+    Column("link_id", ID, ForeignKey("payment_link.id")),
     Column("metadata", Text, nullable=False),
     Column("status", String(20), nullable=False),
     Column("anomalies", String(200), nullable=False, server_default=""),
@@ -286,6 +316,8 @@ payment = Table(
     UniqueConstraint("store_id", "idempotency_key"),
     Index("ix_payment_store_newest", "store_id", "id"),
     Index("ix_payment_store_order", "store_id", "order_ref"),
+    Index("ix_payment_customer", "customer_id", "id"),
+    Index("ix_payment_link", "link_id", "created_at"),
     _due_index("payment"),
 )
 
@@ -308,6 +340,7 @@ session = Table(
     Column("came_back_at", Instant),
     Column("came_back_with", String(20)),
     Column("first_sent_at", Instant),
+    Column("ended_at", Instant),  # the payment had expired before a later session was opened: its money is late
     Column("problem", Text),
     Column("created_at", Instant, nullable=False),
     *_work(),
@@ -326,6 +359,7 @@ event = Table(
     Column("event_type", String(120), nullable=False, server_default=""),
     Column("version", String(4), nullable=False, server_default=""),
     Column("reference", String(200)),
+    Column("session_hint", String(200)),  # the provider's session id it names: what it may wait for
     Column("subject", ID),  # the deposit or payout it was bound to
     Column("headers", Text, nullable=False),
     Column("body_sealed", LargeBinary, nullable=False),
@@ -337,6 +371,8 @@ event = Table(
     UniqueConstraint("provider", "dedup_key"),
     Index("ix_event_state", "state", "received_at"),
     Index("ix_event_subject", "subject"),
+    Index("ix_event_reference", "reference"),
+    Index("ix_event_session_hint", "session_hint"),
     _due_index("event"),
 )
 
@@ -380,9 +416,31 @@ refund = Table(
     Column("approved_by", String(80)),
     Column("moves", Integer, nullable=False, server_default=text("0")),
     Column("created_at", Instant, nullable=False),
+    Column("requested_by", String(80), nullable=False, server_default=""),
+    Column("approved_at", Instant),
+    Column("funded_at", Instant),  # its money was brought by a person, not taken from the deposit
+    Column("reserved", Boolean, nullable=False, server_default=text("false")),  # its amount stands in refunds payable
+    Column("failed_heard", Boolean, nullable=False, server_default=text("false")),  # the provider itself said failed
+    Column("website_reference", String(36)),  # with the attempt's key: our two identifiers of the withdrawal
+    Column("shopper_url_sealed", LargeBinary),  # where Stable Mint asks the shopper for the account, if it does
+    Column("note", Text, nullable=False, server_default=""),
+    Column("updated_at", Instant),
     *_work(),
     UniqueConstraint("payment_id", "idempotency_key"),
+    Index("uq_refund_website_reference", "website_reference", unique=True),
+    Index("ix_refund_deposit", "deposit_id"),
     _due_index("refund"),
+)
+
+refund_rule = Table(  # what an operator allows a store's own requests
+    "refund_rule",
+    metadata,
+    Column("store_id", ID, ForeignKey("store.id"), primary_key=True),
+    Column("currency", String(3), primary_key=True),
+    # so much in 24 hours is sent without a person's approval
+    Column("limit_minor", BigInteger, CheckConstraint("limit_minor >= 0", name="limit"), nullable=False),
+    Column("hosted_withdrawal", Boolean, nullable=False),  # the account may use /withdrawal/hosted
+    *_who(),
 )
 
 # --- ledger ------------------------------------------------------------------------------------------------------
@@ -429,6 +487,7 @@ settlement_record = Table(
     Column("fee_minor", BigInteger, CheckConstraint("fee_minor >= 0", name="fee"), nullable=False),
     Column("kind", String(10), nullable=False),
     Column("evidence", Text, nullable=False),
+    Column("withdrawn_at", Instant),  # a declared record that later news has proved wrong; its postings are reversed
     *_who(),
     Index("ix_settlement_record_store", "store_id", "asset", "network"),
 )
@@ -461,6 +520,9 @@ payout_account = Table(
     Column("confirmed_at", Instant),
     Column("confirmed_by", String(80)),
     Column("retired_at", Instant),
+    Column("replaces", ID),  # the account whose place it took
+    Column("provider_check", String(20)),  # valid, refused or unknown: what Stables thought of the bank details
+    Column("provider_checked_at", Instant),
     *_who(),
     Index(
         "uq_payout_account_live_name",
@@ -472,6 +534,17 @@ payout_account = Table(
     ),
 )
 
+merchant = Table(  # whom we registered at Stables: payouts are made in this customer's name
+    "merchant",
+    metadata,
+    _id(),
+    Column("external_customer_id", String(120), nullable=False, unique=True),
+    Column("customer_type", String(12), nullable=False),
+    Column("request_sealed", LargeBinary),  # what Stables is told; null for one that was found there
+    Column("stables_customer_id", String(36), unique=True),
+    *_who(),
+)
+
 customer_standing = Table(  # what Stables last said of a customer
     "customer_standing",
     metadata,
@@ -479,6 +552,46 @@ customer_standing = Table(  # what Stables last said of a customer
     Column("base_payout", String(20), nullable=False),
     Column("name", Text, nullable=False),
     Column("read_at", Instant, nullable=False),
+)
+
+payout_policy = Table(  # when a treasury's free funds are proposed by themselves; none: by a person alone
+    "payout_policy",
+    metadata,
+    _id(),
+    Column("store_id", ID, ForeignKey("store.id"), nullable=False),
+    Column("asset", String(10), nullable=False),
+    Column("network", String(20), nullable=False),
+    Column("account", String(120), nullable=False),  # the payout account's name: one that replaces it keeps the name
+    Column("kind", String(12), nullable=False),  # manual, per_payment, threshold, daily, weekly
+    Column("threshold_minor", BigInteger),
+    Column("minimum_minor", BigInteger),
+    Column("maximum_minor", BigInteger),
+    Column("time_zone", String(60)),
+    Column("at_minute", Integer),  # of the local day
+    Column("weekday", Integer),  # Monday is 0
+    Column("approve_below_minor", BigInteger),  # null: only people approve
+    Column("two_people_from_minor", BigInteger),  # null: one person is enough
+    Column("mandate_life_s", Integer, nullable=False),
+    Column("paused_because", Text),
+    Column("last_run_at", Instant),
+    *_who(),
+    Column("updated_at", Instant, nullable=False),
+    Column("updated_by", String(80), nullable=False),
+    *_work(),
+    UniqueConstraint("store_id", "asset", "network"),
+    _due_index("payout_policy"),
+)
+
+price_guard = Table(  # the worst price at which a store's money may leave, per currency of the bank credit
+    "price_guard",
+    metadata,
+    Column("store_id", ID, ForeignKey("store.id"), primary_key=True),
+    Column("currency", String(3), primary_key=True),
+    Column("worst_cost_minor", BigInteger),
+    Column("worst_cost_bp", Integer),  # of what the quote's own rate makes of the amount sent
+    Column("least_credit_minor", BigInteger),
+    Column("least_per_unit", String(40)),  # decimal text: credit for one unit of the asset, at least
+    *_who(),
 )
 
 payout = Table(
@@ -497,6 +610,7 @@ payout = Table(
     Column("credit_minor", BigInteger),
     Column("credit_currency", String(3)),
     Column("credit_is", String(10)),  # quoted or confirmed
+    Column("policy_id", ID),  # that proposed it, or null: a person did
     Column("moves", Integer, nullable=False, server_default=text("0")),
     Column("note", Text, nullable=False, server_default=""),
     Column("created_at", Instant, nullable=False),
@@ -512,9 +626,10 @@ payout_item = Table(
     metadata,
     _id(),
     Column("payout_id", ID, ForeignKey("payout.id"), nullable=False, index=True),
-    Column("source", ID, nullable=False),  # a settlement record, or a deposit whose share was allocated afterwards
+    Column("source", ID, nullable=False),  # a settlement record, a deposit allocated afterwards, or a resolution's rest
     Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0", name="amount"), nullable=False),
     Column("released_at", Instant),
+    Column("drawn_by", ID),  # the resolution that found it gone, beyond the payout's own amount; else null
     Index(
         "uq_payout_item_live",
         "source",
@@ -522,6 +637,25 @@ payout_item = Table(
         sqlite_where=text("released_at IS NULL"),
         postgresql_where=text("released_at IS NULL"),
     ),
+)
+
+payout_resolution = Table(  # what a person has entered, with evidence, about where a payout's money is
+    "payout_resolution",
+    metadata,
+    _id(),
+    Column("payout_id", ID, ForeignKey("payout.id"), nullable=False, index=True),
+    Column("store_id", ID, ForeignKey("store.id"), nullable=False),
+    Column("asset", String(10), nullable=False),
+    Column("network", String(20), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor >= 0", name="amount"), nullable=False),
+    Column("credit_minor", BigInteger, CheckConstraint("credit_minor >= 0", name="credit")),
+    Column("credit_currency", String(3)),
+    Column("free_minor", BigInteger, CheckConstraint("free_minor >= 0", name="free"), nullable=False),
+    Column("tx_hash", String(120)),
+    Column("evidence", Text, nullable=False),
+    *_who(),
+    Index("ix_payout_resolution_free", "store_id", "asset", "network"),
 )
 
 attempt = Table(  # every call that creates something at Stables, and withdrawals; committed before the first byte
@@ -546,6 +680,13 @@ attempt = Table(  # every call that creates something at Stables, and withdrawal
         unique=True,
         sqlite_where=text("kind = 'transfer' AND state IN ('pending', 'unknown', 'accepted')"),
         postgresql_where=text("kind = 'transfer' AND state IN ('pending', 'unknown', 'accepted')"),
+    ),
+    Index(  # a withdrawal is sent once: no second attempt beside one that may have been
+        "uq_attempt_live_withdrawal",
+        "subject",
+        unique=True,
+        sqlite_where=text("kind = 'withdrawal' AND state <> 'dead'"),
+        postgresql_where=text("kind = 'withdrawal' AND state <> 'dead'"),
     ),
 )
 
@@ -586,6 +727,7 @@ mandate = Table(
     Column("quote_id", ID, ForeignKey("quote.id"), nullable=False),
     Column("shown", Text, nullable=False),  # JSON: the quote as displayed
     Column("valid_until", Instant, nullable=False),
+    Column("two_people", Boolean, nullable=False, server_default=text("false")),  # it holds once a second person agreed
     Column("second_by", String(80)),
     Column("second_at", Instant),
     Column("voided_at", Instant),
@@ -629,6 +771,45 @@ funding = Table(  # what a person said they sent; the provider's state counts
     Column("kind", String(20), nullable=False),  # sent or simulated
     Column("tx_hash", String(120), unique=True),
     *_who(),
+)
+
+# --- explaining --------------------------------------------------------------------------------------------------
+
+credit_confirmation = Table(  # what a bank statement or the provider said arrived; the newest counts
+    "credit_confirmation",
+    metadata,
+    _id(),
+    Column("payout_id", ID, ForeignKey("payout.id"), nullable=False, index=True),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0", name="amount"), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("evidence", Text, nullable=False),
+    *_who(),
+)
+
+evidence_line = Table(  # which line of a file, or which API request, made a settlement record: each makes one
+    "evidence_line",
+    metadata,
+    Column("store_id", ID, ForeignKey("store.id"), primary_key=True),
+    Column("source", String(10), primary_key=True),  # file or api
+    Column("key", String(200), primary_key=True),
+    Column("content_hash", String(64), nullable=False),
+    Column("settlement_record_id", ID, ForeignKey("settlement_record.id"), nullable=False),
+    *_who(),
+)
+
+known_transfer = (
+    Table(  # transfers of ours at Stables that a restored database does not remember, and who has seen them
+        "known_transfer",
+        metadata,
+        Column("provider_transfer_id", String(64), primary_key=True),
+        Column("payout", String(64)),
+        Column("attempt", String(64)),
+        Column("status", String(40), nullable=False),
+        Column("detail", Text, nullable=False),
+        Column("seen_at", Instant, nullable=False),
+        Column("confirmed_at", Instant),
+        Column("confirmed_by", String(80)),
+    )
 )
 
 # --- notifications -----------------------------------------------------------------------------------------------

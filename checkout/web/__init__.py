@@ -9,17 +9,36 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from flask import Flask, Response, make_response, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from checkout.errors import CheckoutError, NotFound, StoreUnavailable
-from checkout.web import api, documentation, hooks, machines, pages, problems, requests, shopper
+from checkout.errors import CheckoutError
+from checkout.web import (
+    api,
+    cards,
+    customers_api,
+    documentation,
+    embed,
+    hooks,
+    language,
+    links,
+    links_api,
+    looks,
+    machines,
+    pages,
+    problems,
+    refunds_api,
+    requests,
+    settlements_api,
+    shopper,
+    verification,
+)
 from checkout.web.operations import document
 from checkout.web.reading import BODY_MAX
 from checkout.web.services import wired
 
 #: Below these a person is looking: failures are pages, not problems.
-PAGES: Final = ("/pay/", "/embed/", "/return/")
+PAGES: Final = ("/pay/", "/embed/", "/return/", "/link/")
 
 
 def register(app: Flask) -> None:
@@ -32,11 +51,16 @@ def register(app: Flask) -> None:
     app.register_error_handler(CheckoutError, _refused)
     app.register_error_handler(HTTPException, _refused_by_flask)
     app.register_error_handler(Exception, _failed)
-    pages.install(app, Path(app.root_path) / (app.template_folder or "templates") / "static")
-    app.register_blueprint(shopper.bp)
+    language.install(app)
+    assets = pages.install(app, Path(app.root_path) / (app.template_folder or "templates") / "static")
+    embed.install_script(app, assets)
+    for blueprint in (shopper.bp, embed.bp, links.bp, looks.bp):
+        app.register_blueprint(blueprint)
     app.register_blueprint(hooks.bp)
+    app.register_blueprint(verification.bp)
     machines.install(app)
-    described = document(app, [api.bp], public_url=services.settings.public_url, version=version("checkout"))
+    blueprints = [api.bp, refunds_api.bp, customers_api.bp, links_api.bp, settlements_api.bp]
+    described = document(app, blueprints, public_url=services.settings.public_url, version=version("checkout"))
     documentation.install(app, described)
 
 
@@ -46,7 +70,7 @@ def _refused(error: CheckoutError) -> Response:
         return problems.answer_error(error)
     if kind is problems.INTERNAL:
         return _failed(error)
-    return _page(StoreUnavailable() if kind.status == 503 else NotFound("page", "shown"), kind.status)
+    return _page(kind.status)
 
 
 def _refused_by_flask(error: HTTPException) -> Response:
@@ -55,26 +79,24 @@ def _refused_by_flask(error: HTTPException) -> Response:
     status = error.code or 500
     if status >= 500:
         problems.note_failure(error)
-    return _page(StoreUnavailable() if status >= 500 else NotFound("page", "shown"), status)
+    return _page(status)
 
 
 def _failed(error: Exception) -> Response:
     if not _is_page():
         return problems.answer_failure(error)
     problems.note_failure(error)
-    return _page(StoreUnavailable(), 500)
+    return _page(500)
 
 
 def _is_page() -> bool:
     return request.path.startswith(PAGES)
 
 
-def _page(error: NotFound | StoreUnavailable, status: int) -> Response:
+def _page(status: int) -> Response:
     """The shopper's own page for an error, for failures outside the blueprint that draws it."""
-    drawn = shopper.missing(error) if isinstance(error, NotFound) else shopper.unavailable(error)
-    response = make_response(drawn)
-    response.status_code = status
-    return pages.guard(response)
+    drawn = cards.unavailable_page(status) if status >= 500 else cards.missing_page(status)
+    return pages.guard(drawn)
 
 
 __all__ = ["register", "wired"]

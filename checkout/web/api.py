@@ -8,27 +8,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from flask import Response, g, request
+from flask import Response, request
 
-from checkout.errors import NotAuthenticated, NotFound
+from checkout.customers import Person
+from checkout.errors import NotFound
 from checkout.payments import RETURN_URLS, NewPayment, PaymentAnswer
 from checkout.rules.money import Money, parse_amount
-from checkout.store.records import StoreRow
 from checkout.web import problems
+from checkout.web.callers import base_url, caller, guard, idempotency_key, idempotency_key_parameter, instant
 from checkout.web.operations import blueprint, operation
 from checkout.web.reading import read_nothing
-from checkout.web.schemas import KEY_MAX, PAYMENT_ID, NewPaymentSchema, PageSchema, PaymentListSchema, PaymentSchema
+from checkout.web.schemas import PAYMENT_ID, NewPaymentSchema, PageSchema, PaymentListSchema, PaymentSchema
 from checkout.web.services import wired
 from checkout.web.twins import Twins
 
 bp: Final = blueprint("payments", prefix="/v1/payments", description="Payments: one for each order.")
 
 _twins: Final = Twins()
-_BEARER: Final = re.compile(r"Bearer +([!-~]{1,200}) *", re.IGNORECASE)
-_KEY: Final = re.compile(rf"[ -~]{{1,{KEY_MAX}}}")
 
 ASKED: Final[Mapping[str, Any]] = {
     "flow": "hosted",
@@ -53,15 +51,7 @@ SHOWN: Final[Mapping[str, Any]] = {
     "provider": {"reference": "F3A9C27B1"},
     "metadata": {"basket": "7f3a"},
 }
-IDEMPOTENCY_KEY: Final[Mapping[str, Any]] = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "required": True,
-    "description": "Chosen by the shop, one per payment (the order number will do). The same request under the same key is "
-    "the same payment, however often it is sent.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[ -~]+$"},
-    "example": "order-PP-1042",
-}
+IDEMPOTENCY_KEY: Final = idempotency_key_parameter("payment", "order-PP-1042")
 PAYMENT: Final[Mapping[str, Any]] = {
     "in": "path",
     "name": "payment_id",
@@ -72,27 +62,7 @@ PAYMENT: Final[Mapping[str, Any]] = {
 }
 
 
-def _authenticate() -> None:
-    """Whose key is this? Asked before anything of the body is read."""
-    matched = _BEARER.fullmatch(request.headers.get("Authorization", ""))
-    if matched is None:
-        raise NotAuthenticated("no bearer key")
-    g.store = wired().stores.of_key(matched[1])
-
-
-def _look_at_key() -> None:
-    """Note a missing or wrong Idempotency-Key, to be told together with the bad fields of the body."""
-    if request.endpoint != "payments.open_payment":
-        return
-    key = request.headers.get("Idempotency-Key", "")
-    if not key:
-        g.header_problems = {"Idempotency-Key": ["is required"]}
-    elif _KEY.fullmatch(key) is None:
-        g.header_problems = {"Idempotency-Key": [f"must have 1 to {KEY_MAX} printable ASCII characters"]}
-
-
-bp.before_request(_authenticate)
-bp.before_request(_look_at_key)
+guard(bp, keyed="open_payment")
 
 
 @operation(
@@ -110,13 +80,11 @@ def open_payment(fields: dict[str, Any]) -> Response | tuple[dict[str, Any], int
     Send the shopper to the answer's `checkout_url`. When the payment provider gives no answer in time the payment is
     `created` and its page waits; it goes on by itself.
     """
-    if g.get("header_problems"):
-        raise problems.BadHeader(g.header_problems)
-    store, wanted = _store(), _wanted(fields, request.headers["Idempotency-Key"])
+    store, wanted = caller(), _wanted(fields, idempotency_key())
     answer, new = _twins.ask((store.id, wanted.idempotency_key), lambda: wired().payments.open(store, wanted))
     if answer.declined is not None:
         return _declined(answer)
-    return shown(answer), 201 if new else 200, {"Location": f"{_base()}/v1/payments/{answer.payment.id}"}
+    return shown(answer), 201 if new else 200, {"Location": f"{base_url()}/v1/payments/{answer.payment.id}"}
 
 
 @operation(
@@ -129,7 +97,7 @@ def list_payments(fields: dict[str, Any]) -> dict[str, Any]:
     For the next page give the last id of this one as `starting_after`; new payments do not shift pages.
     """
     found, more = wired().payments.page(
-        _store().id,
+        caller().id,
         limit=fields["limit"],
         starting_after=fields["starting_after"],
         filters={"status": fields["status"], "order_ref": fields["order"]},
@@ -142,7 +110,7 @@ def list_payments(fields: dict[str, Any]) -> dict[str, Any]:
 )
 def read_payment(payment_id: str) -> dict[str, Any]:
     """Read one payment."""
-    return shown(wired().payments.get(_store().id, _checked(payment_id)))
+    return shown(wired().payments.get(caller().id, _checked(payment_id)))
 
 
 @operation(
@@ -159,7 +127,7 @@ def open_session(payment_id: str) -> Response | dict[str, Any]:
     the payment is paid or ended, or when money may be on its way.
     """
     read_nothing(request)
-    answer = wired().payments.fresh_session(_store().id, _checked(payment_id))
+    answer = wired().payments.fresh_session(caller().id, _checked(payment_id))
     return shown(answer) if answer.declined is None else _declined(answer)
 
 
@@ -175,17 +143,8 @@ def cancel_payment(payment_id: str) -> dict[str, Any]:
     says so. Cancelling twice is once.
     """
     read_nothing(request)
-    store = _store()
+    store = caller()
     return shown(wired().payments.cancel(store.id, _checked(payment_id), who=f"store {store.name}"))
-
-
-def _store() -> StoreRow:
-    store: StoreRow = g.store
-    return store
-
-
-def _base() -> str:
-    return wired().settings.public_url
 
 
 def _checked(payment_id: str) -> str:
@@ -200,8 +159,6 @@ def _wanted(fields: Mapping[str, Any], idempotency_key: str) -> NewPayment:
     amount: Money | None = None
     if fields["amount"] is not None:
         amount = parse_amount(fields["amount"], fields["currency"])
-    customer = fields["customer"] or {}
-    kyc = {name: value for name, value in (customer.get("kyc") or {}).items() if value is not None}
     return NewPayment(
         flow=fields["flow"],
         amount=amount,
@@ -209,13 +166,20 @@ def _wanted(fields: Mapping[str, Any], idempotency_key: str) -> NewPayment:
         country=fields["country"],
         order=fields["order"],
         idempotency_key=idempotency_key,
-        customer_id=customer.get("id"),
-        customer_email=customer.get("email"),
-        kyc=kyc,
+        customer=_person(fields["customer"], fields["country"]),
         urls={name: fields[name] for name in RETURN_URLS},
         payment_method=fields["payment_method"],
         metadata=fields["metadata"] or {},
+        language=fields["language"],
     )
+
+
+def _person(customer: Mapping[str, Any] | None, country: str | None) -> Person | None:
+    """The customer that a payment names, as far as the request says."""
+    if customer is None or customer.get("id") is None:
+        return None
+    kyc = {name: value for name, value in (customer.get("kyc") or {}).items() if value is not None}
+    return Person(customer["id"], customer.get("email"), country, kyc or None)
 
 
 def shown(answer: PaymentAnswer) -> dict[str, Any]:
@@ -230,17 +194,12 @@ def shown(answer: PaymentAnswer) -> dict[str, Any]:
         "amount": None if asked is None else asked.fixed(),
         "currency": payment.currency,
         "order": payment.order_ref,
-        "checkout_url": f"{_base()}/pay/{answer.pay_token}",
-        "client_token": None,  # the embedded flow is not offered yet
+        "checkout_url": f"{base_url()}/pay/{answer.pay_token}",
+        "client_token": answer.pay_token if payment.flow == "embedded" else None,
         "expires_at": None if payment.expires_at is None else instant(payment.expires_at),
         "provider": {"reference": answer.reference},
         "metadata": json.loads(payment.metadata),
     }
-
-
-def instant(moment: datetime) -> str:
-    """RFC 3339 in UTC: ``2026-11-21T12:30:00Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _declined(answer: PaymentAnswer) -> Response:

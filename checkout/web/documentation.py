@@ -17,7 +17,6 @@ from checkout.web.pages import guard
 
 bp = Blueprint("documentation", __name__)
 _METHODS: Final = ("post", "get", "put", "delete")
-_WORDS: Final = {"skip": "Skip to content"}
 
 
 def install(app: Flask, document: Mapping[str, Any]) -> None:
@@ -38,7 +37,6 @@ def docs() -> Response:
     document = current_app.extensions["checkout-openapi"][0]
     page = render_template(
         "docs/page.html",
-        labels=_WORDS,
         info=document["info"],
         server=document["servers"][0]["url"],
         operations=list(operations(document)),

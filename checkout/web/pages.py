@@ -46,6 +46,9 @@ STRICT_HEADERS: Final = MappingProxyType(
     }
 )
 
+#: For pages with a form, which may only lead to us.
+FORM_POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+
 FOREVER: Final = "public, max-age=31536000, immutable"
 MIME_TYPES: Final = MappingProxyType(
     {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -75,7 +78,7 @@ class Assets:
             path.name: Asset(body, hashlib.sha256(body).hexdigest()[:12], MIME_TYPES[path.suffix])
             for path in sorted(folder.iterdir())
             if path.suffix in MIME_TYPES
-            for body in (path.read_bytes(),)
+            for body in (_lean(path.suffix, path.read_bytes()),)
         }
         if not files:
             raise FileNotFoundError(f"no static files in {folder}")
@@ -85,6 +88,11 @@ class Assets:
         """``tokens.css`` is ``tokens.<hash>.css``; KeyError for a file that is not there."""
         stem, _, suffix = name.rpartition(".")
         return f"{stem}.{self._files[name].digest}.{suffix}"
+
+    def read_now(self, name: str) -> tuple[bytes, str]:
+        """A file's bytes and their digest, for an address of its own; KeyError for a file that is not there."""
+        asset = self._files[name]
+        return asset.body, asset.digest
 
     def answer(self, hashed_name: str) -> Response | None:
         """The file, or None. An older hash (a page from before a deployment) gets today's file, uncached."""
@@ -99,7 +107,18 @@ class Assets:
         return response
 
 
-def install(app: Flask, static_folder: Path) -> None:
+def _lean(suffix: str, body: bytes) -> bytes:
+    """The file without what only its authors read: indentation, blank lines, and comments on lines of their own.
+
+    Line breaks stay, so that a script means the same; no text over several lines in ours depends on its indentation.
+    """
+    if suffix == ".css":
+        body = re.sub(rb"/\*.*?\*/", b"", body, flags=re.DOTALL)
+    lines = (line.strip() for line in body.splitlines())
+    return b"".join(line + b"\n" for line in lines if line and not (suffix == ".js" and line.startswith(b"//")))
+
+
+def install(app: Flask, static_folder: Path) -> Assets:
     """Give the app `/assets/<hashed name>` and the template function ``static_url(name)``.
 
     The folder is read once, now: an app whose static files are missing does not start.
@@ -114,11 +133,13 @@ def install(app: Flask, static_folder: Path) -> None:
 
     app.jinja_env.globals["static_url"] = static_url
     app.add_url_rule("/assets/<hashed_name>", "assets", asset, methods=["GET"])
+    return assets
 
 
 def guard(response: Response) -> Response:
-    """Put the strict headers on an answer; meant for a blueprint's ``after_request``."""
-    response.headers.update(STRICT_HEADERS)
+    """Put the strict headers on an answer, where its view has not set its own; for a blueprint's ``after_request``."""
+    for name, value in STRICT_HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 

@@ -53,6 +53,10 @@ NOT_AUTHENTICATED: Final = Kind(
 )  # fmt: skip
 NOT_ACCEPTED: Final = Kind("not-accepted", 401, "Not accepted", "The delivery was not accepted.")
 FORBIDDEN: Final = Kind("forbidden", 403, "Not from here", "Ask from the machine itself, or with the token.")
+WRONG_SCOPE: Final = Kind(
+    "wrong-scope", 403, "The key is for something else",
+    "This needs a key of another scope: `checkout stores key STORE --scope treasury` makes one for evidence.",
+)  # fmt: skip
 NOT_FOUND: Final = Kind("not-found", 404, "Not found", "There is no such thing, or it belongs to another store.")
 METHOD: Final = Kind(
     "method-not-allowed", 405, "Method not allowed", "The header Allow lists the methods of this path."
@@ -92,7 +96,8 @@ BUSY: Final = Kind(
 )  # fmt: skip
 
 KINDS: Final = (
-    UNREADABLE, BAD_HEADER, NOT_AUTHENTICATED, NOT_ACCEPTED, FORBIDDEN, NOT_FOUND, METHOD, NOT_POSSIBLE, KEY_REUSED,
+    UNREADABLE, BAD_HEADER, NOT_AUTHENTICATED, NOT_ACCEPTED, FORBIDDEN, WRONG_SCOPE, NOT_FOUND, METHOD, NOT_POSSIBLE,
+    KEY_REUSED,
     TOO_LARGE, MEDIA_TYPE, REFUSED, DECLINED, INTERNAL, LOST_RACE, STORE_UNAVAILABLE, BUSY,
 )  # fmt: skip
 
@@ -102,6 +107,7 @@ TABLE: Final[Mapping[type[Exception], Kind]] = MappingProxyType(
         errors.RequestRefused: REFUSED,
         errors.AmountRefused: REFUSED,
         errors.NotAuthenticated: NOT_AUTHENTICATED,
+        errors.NotPermitted: WRONG_SCOPE,
         errors.NotFound: NOT_FOUND,
         errors.NotPossible: NOT_POSSIBLE,
         errors.IdempotencyReused: KEY_REUSED,

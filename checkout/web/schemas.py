@@ -26,6 +26,7 @@ from checkout.web.reading import text_problem
 from checkout.web.services import wired
 
 PAGE_DEFAULT: Final = 20
+LANGUAGES: Final = ("en", "de", "fr", "es")
 ORDER_MAX: Final = 120
 METADATA_MAX: Final = 20
 KEY_MAX: Final = 200
@@ -110,6 +111,26 @@ def email(value: str) -> None:
         raise ValidationError('must be an e-mail address, for example "jo@shop.example"')
 
 
+def amount_field() -> Text:
+    return text(
+        "Decimal text in the currency's major unit, with at most the currency's digits after the point: "
+        '`"9.00"`, `"10.5"`, JPY `"500"`. Never a number, never an exponent.',
+        like(_AMOUNT, 'must be plain decimal text, for example "10.50", with at most 12 digits before the point'),
+        validate.Length(max=40, error="has at most 40 characters"),
+    )
+
+
+def currency_field() -> Text:
+    return text(
+        "ISO 4217, in capitals.",
+        validate.OneOf(
+            sorted(CURRENCY_EXPONENTS),
+            error='must be an ISO 4217 code that this service knows, in capitals, for example "EUR"',
+        ),
+        required=True,
+    )
+
+
 class Strict(Schema):
     """Refuses unknown fields, and takes over what the reading of the body found."""
 
@@ -134,7 +155,11 @@ class CustomerSchema(Strict):
     """Who pays, as the shop knows them. Stored encrypted; no answer shows it."""
 
     id = text("The shop's own id of the customer.", length(1, 200), shown)
-    email = text("Needed for `hosted_partner`.", validate.Length(max=254, error="has at most 254 characters"), email)
+    email = text(
+        "Needed for the partner-managed flows, unless you have stored it.",
+        validate.Length(max=254, error="has at most 254 characters"),
+        email,
+    )
     kyc = fields.Nested(
         KycSchema,
         load_default=absent,
@@ -150,22 +175,12 @@ class NewPaymentSchema(Strict):
         "`hosted`: the provider knows the shopper. `hosted_partner`: the shop does. `embedded`: a widget in its page.",
         one_of(*FLOWS), required=True,
     )  # fmt: skip
-    amount = text(
-        "Decimal text in the currency's major unit, with at most the currency's digits after the point: "
-        '`"9.00"`, `"10.5"`, JPY `"500"`. Never a number, never an exponent.',
-        like(_AMOUNT, 'must be plain decimal text, for example "10.50", with at most 12 digits before the point'),
-        validate.Length(max=40, error="has at most 40 characters"),
-    )  # fmt: skip
-    currency = text(
-        "ISO 4217, in capitals.",
-        validate.OneOf(
-            sorted(CURRENCY_EXPONENTS),
-            error='must be an ISO 4217 code that this service knows, in capitals, for example "EUR"',
-        ),
-        required=True,
-    )
+    amount = amount_field()
+    currency = currency_field()
     country = text(
-        "The shopper's country: ISO 3166-1 alpha-2, in capitals, for example `DE`.", country_known, required=True
+        "The shopper's country: ISO 3166-1 alpha-2, in capitals, for example `DE`. May be left out for a customer whose "
+        "country you have stored.",
+        country_known,
     )
     order = text("The shop's order number; shown to the shopper.", length(1, ORDER_MAX), shown, required=True)
     customer = fields.Nested(CustomerSchema, load_default=absent, allow_none=True)
@@ -173,6 +188,7 @@ class NewPaymentSchema(Strict):
     exit_url = text("Where the shopper goes on to after leaving the payment page.", length(1, URL_CHARS_MAX))
     error_url = text("Where the shopper goes on to after an error.", length(1, URL_CHARS_MAX))
     support_url = text("Where the shopper goes on to for help.", length(1, URL_CHARS_MAX))
+    language = text("Of the shopper's pages; else the browser's.", one_of(*LANGUAGES))
     payment_method = text("Flow `hosted` only: the one method to offer.", one_of(*PAYMENT_METHODS))
     metadata = fields.Dict(
         keys=Text(validate=[length(1, 40)]),
@@ -190,12 +206,12 @@ class NewPaymentSchema(Strict):
     @validates_schema(skip_on_field_errors=False)
     def _whole(self, data: Mapping[str, Any], **_: object) -> None:
         """What one field says about another; every problem, each at its field."""
-        problems = {**_amount_problem(data), **_flow_problems(data), **_url_problems(data)}
+        problems = {**amount_problem(data), **_flow_problems(data), **url_problems(data)}
         if problems:
             raise ValidationError(problems)
 
 
-def _amount_problem(data: Mapping[str, Any]) -> dict[str, list[str]]:
+def amount_problem(data: Mapping[str, Any]) -> dict[str, list[str]]:
     amount, currency = data.get("amount"), data.get("currency")
     if amount is None or currency is None:
         return {}
@@ -212,20 +228,20 @@ def _flow_problems(data: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if flow in ("hosted", "hosted_partner") and data.get("amount", "") is None:
         found["amount"] = ["is required"]
-    if flow == "hosted_partner":
-        customer = data.get("customer", {})
-        if customer is None:
-            found["customer"] = {name: ["is required for a partner-managed customer"] for name in ("id", "email")}
-        else:
-            missing = [name for name in ("id", "email") if customer.get(name, "") is None]
-            if missing:
-                found["customer"] = {name: ["is required for a partner-managed customer"] for name in missing}
+    customer = data.get("customer", {})
+    named = customer is not None and customer.get("id", "") is not None
+    if flow in ("hosted_partner", "embedded") and not named:
+        missing = ("id", "email") if customer is None or customer.get("email", "") is None else ("id",)
+        found["customer"] = {name: ["is required for a partner-managed customer"] for name in missing}
+    # whether a customer's country is stored is the use case's to see
+    if data.get("country", "") is None and not (flow in ("hosted_partner", "embedded") and named):
+        found["country"] = ["is required"]
     if flow in ("hosted_partner", "embedded") and data.get("payment_method") is not None:
         found["payment_method"] = ["is only for flow hosted"]
     return found
 
 
-def _url_problems(data: Mapping[str, Any]) -> dict[str, list[str]]:
+def url_problems(data: Mapping[str, Any]) -> dict[str, list[str]]:
     """The use case's own rule, asked here too, so that a bad URL is told together with the other fields."""
     store = g.get("store") if has_request_context() else None
     if store is None:

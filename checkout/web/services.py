@@ -8,8 +8,13 @@ from flask import current_app
 
 from checkout.config import Settings
 from checkout.context import Context
+from checkout.customers import Customers
+from checkout.evidence_import import EvidenceImport
 from checkout.inbox import Inbox
+from checkout.links import Links
 from checkout.payments import Payments
+from checkout.refunds import Refunds
+from checkout.shopper import Shopper
 from checkout.stores import Stores
 
 
@@ -24,6 +29,16 @@ class Wired(Protocol):
     def stores(self) -> Stores: ...
     @property
     def payments(self) -> Payments: ...
+    @property
+    def customers(self) -> Customers: ...
+    @property
+    def links(self) -> Links: ...
+    @property
+    def evidence_import(self) -> EvidenceImport: ...
+    @property
+    def refunds(self) -> Refunds: ...
+    @property
+    def shopper(self) -> Shopper: ...
     @property
     def inbox(self) -> Inbox: ...
 

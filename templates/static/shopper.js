@@ -30,6 +30,7 @@
       history.replaceState({ left: true }, "");
       location.assign(link.href);
     };
+    page.dataset.leaves = ""; // the note keeps its place when it goes: a button must not move under a finger
     note.hidden = false;
     acts.forEach((act) => addEventListener(act, stay, { passive: true }));
     document.addEventListener("visibilitychange", start);
@@ -43,7 +44,14 @@
     place.hidden = !text;
   };
 
+  // Shorter news must not pull up what stands below it.
+  const hold = (part) => {
+    if (part) part.style.minHeight = `${part.getBoundingClientRect().height}px`;
+  };
+
   const show = (news) => {
+    hold(page);
+    hold(find('[role="status"]'));
     page.dataset.tone = news.tone;
     ["heading", "text", "aside"].forEach((name) => say(name, news[name]));
     document.title = news.heading;
@@ -55,8 +63,7 @@
     }
     onward.href = news.onward_url;
     onward.classList.replace("quiet", "main");
-    find('a[data-role="check"]')?.remove();
-    find("[data-slow]")?.remove();
+    page.querySelectorAll('a[data-role="check"], [data-slow], .steps').forEach((part) => part.remove());
     leaveSoon();
     return true;
   };
@@ -92,6 +99,15 @@
     if (!answer.ok) throw new Error(String(answer.status));
     return answer;
   };
+
+  find("[data-print]")?.addEventListener("click", () => window.print());
+
+  // A second press while the first is under way would open nothing new; this only says that it was heard.
+  page.addEventListener("submit", (event) => {
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => page.querySelectorAll("form").forEach((form) => delete form.dataset.sent));
 
   if (page.dataset.page === "return" && page.dataset.poll) {
     watch(async () => show(await (await fetched("application/json")).json()));

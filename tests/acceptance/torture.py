@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -68,6 +69,23 @@ FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {**_CUSTOMER, "fault": "error_503_before_work", "times": 1},
 )
 FAULTS_EVERY_S: Final = 2.0
+#: Ways the providers may be, where nobody knows; every short round has a few of them. None changes what must hold.
+CLIMATE: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("stables", {"list_lag_s": 30.0}),
+    ("stables", {"id_lag_s": 60.0}),
+    ("stables", {"null_instructions_reads": 2}),
+    ("stables", {"metadata_echo": "absent"}),
+    ("stables", {"answer_case": "upper", "transfer_answer": 201}),
+    ("stables", {"key_in_flight": "conflict"}),
+    ("stables", {"webhook_duplicates": 2, "webhook_order": "swapped"}),
+    ("stables", {"webhooks": False}),
+    ("stables", {"sparse_answers": True}),
+    ("stable_mint", {"deposit_reference": "new"}),
+    ("stable_mint", {"session_id": "other"}),
+    ("stable_mint", {"retry_timestamp": "old"}),
+    ("stable_mint", {"amount_form": "exponent", "webhook_timestamp": "seven_digits"}),
+)
+CLIMATE_SAMPLE: Final = 4
 
 
 @dataclass(slots=True)
@@ -76,6 +94,7 @@ class Outcome:
 
     kills: Counter[Point] = field(default_factory=Counter)
     random_kills: Counter[str] = field(default_factory=Counter)
+    climate: list[str] = field(default_factory=list)  #: switches of the providers that were not as usual
     counted: Counter[str] = field(default_factory=Counter)
     spent: dict[str, float] = field(default_factory=dict)  #: seconds, by stage
     used: Counter[str] = field(default_factory=Counter)  #: milliseconds of processors, by role, of what was started
@@ -262,6 +281,10 @@ def short_round(database_url: str, folder: Path, *, seed: int, names: Iterable[s
         with one.timed("start"):
             one.world.start()
         points = one.chance.sample([*call_points(), *commit_points(names)], SAMPLE)
+        climate = one.chance.sample(CLIMATE, CLIMATE_SAMPLE)
+        for who, switches in climate:
+            one.world.tell(who, "switches", switches)
+        one.outcome.climate = [name for _, switches in climate for name in switches]
         with one.trade():
             one.kill_at(points, within_s=20)
             one.kill_at_random(RANDOM_KILLS)
@@ -310,16 +333,23 @@ def _rounds(make: Callable[[str, Path], str], kinds: tuple[str, ...], place: Pat
             else:
                 outcome = short_round(make(kind, folder), folder, seed=present, names=names)
         except AssertionError as failure:
-            print(f"round {number} on {kind} failed; seed {present}; again: {again}\n{failure}")
+            print(f"round {number} on {kind} failed; seed {present}; again: {again}\n{failure}\nlogs: {_kept(folder)}")
             return 1
         total.kills += outcome.kills
         total.random_kills += outcome.random_kills
         total.counted += outcome.counted
         total.used += outcome.used
         print(f"round {number} on {kind}, seed {present}: {outcome.kills.total()} + {outcome.random_kills.total()} kills, "
-              f"{sum(outcome.spent.values()):.0f} s", flush=True)  # fmt: skip
+              f"{sum(outcome.spent.values()):.0f} s; {', '.join(outcome.climate)}", flush=True)  # fmt: skip
     print(total.text(f"{rounds} rounds"))
     return 0
+
+
+def _kept(folder: Path) -> Path:
+    """The failed round's folder, moved to where it outlives this process."""
+    kept = Path(tempfile.mkdtemp(prefix="torture-failed-")) / folder.name
+    shutil.copytree(folder, kept)
+    return kept
 
 
 if __name__ == "__main__":

@@ -23,6 +23,31 @@ OPERATIONS = {
     ("get", "/v1/payments/{payment_id}"): {200, 401, 404, 500, 503},
     ("post", "/v1/payments/{payment_id}/sessions"): {200, 400, 401, 404, 409, 413, 422, 500, 503},
     ("post", "/v1/payments/{payment_id}/cancel"): {200, 400, 401, 404, 409, 413, 500, 503},
+    ("post", "/v1/payments/{payment_id}/refunds"): {200, 201, 400, 401, 404, 409, 413, 415, 422, 500, 503},
+    ("get", "/v1/payments/{payment_id}/refunds"): {200, 401, 404, 422, 500, 503},
+    ("get", "/v1/payments/{payment_id}/refunds/{refund_id}"): {200, 401, 404, 500, 503},
+    ("post", "/v1/payments/{payment_id}/refunds/{refund_id}/details"): {
+        200,
+        400,
+        401,
+        404,
+        409,
+        413,
+        415,
+        422,
+        500,
+        503,
+    },
+    ("put", "/v1/customers/{customer_id}"): {200, 201, 400, 401, 404, 413, 415, 422, 500, 503},
+    ("get", "/v1/customers/{customer_id}"): {200, 401, 404, 500, 503},
+    ("delete", "/v1/customers/{customer_id}"): {200, 400, 401, 404, 413, 422, 500, 503},
+    ("get", "/v1/customers/{customer_id}/payments"): {200, 401, 404, 422, 500, 503},
+    ("post", "/v1/payment_links"): {200, 201, 400, 401, 409, 413, 415, 422, 500, 503},
+    ("get", "/v1/payment_links"): {200, 401, 422, 500, 503},
+    ("get", "/v1/payment_links/{link_id}"): {200, 401, 404, 500, 503},
+    ("post", "/v1/payment_links/{link_id}/deactivate"): {200, 400, 401, 404, 413, 422, 500, 503},
+    ("post", "/v1/settlement_records"): {200, 201, 400, 401, 403, 409, 413, 415, 422, 500, 503},
+    ("get", "/v1/settlement_records/{record_id}"): {200, 401, 403, 404, 500, 503},
 }
 
 
@@ -111,7 +136,7 @@ def test_the_request_has_exactly_the_public_fields(document: dict[str, Any]) -> 
     schemas = document["components"]["schemas"]
     assert set(schemas["NewPayment"]["properties"]) == {
         "flow", "amount", "currency", "country", "order", "customer", "success_url", "exit_url", "error_url",
-        "support_url", "payment_method", "metadata",
+        "support_url", "payment_method", "metadata", "language",
     }  # fmt: skip
     assert set(schemas["Customer"]["properties"]) == {"id", "email", "kyc"}
     assert set(schemas["Kyc"]["properties"]) == set(KYC_FIELDS)

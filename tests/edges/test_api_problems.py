@@ -25,6 +25,7 @@ STATUSES: dict[Exception, tuple[int, str]] = {
     errors.RequestRefused({"amount": "is wrong"}): (422, "request-refused"),
     errors.AmountRefused("EUR has at most 2 digits"): (422, "request-refused"),
     errors.NotAuthenticated("no key"): (401, "not-authenticated"),
+    errors.NotPermitted("secret words"): (403, "wrong-scope"),
     errors.NotFound("payment", "pay_1"): (404, "not-found"),
     errors.NotPossible("it is paid"): (409, "not-possible"),
     errors.ForbiddenMove("payment", "settled", "open"): (409, "not-possible"),
@@ -186,7 +187,7 @@ def test_a_shopper_sees_a_page_and_never_a_problem(shared_api: Api, error: Excep
     assert answer.headers["X-Frame-Options"] == "DENY"
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/pay/a/b", 404), ("POST", "/pay/a", 405)])
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/pay/a/b", 404), ("PUT", "/pay/a", 405)])
 def test_an_address_below_the_shoppers_pages_that_leads_nowhere_is_a_page(
     shared_api: Api, method: str, path: str, status: int
 ) -> None:

@@ -55,10 +55,14 @@ def test_every_command_takes_json_and_explains_itself(words: str, command: click
 
 def test_acts_that_are_stored_take_a_name() -> None:
     recorded = {
-        "stores create", "stores set", "stores rule", "stores key", "stores pause", "stores resume", "people add",
-        "accounts add", "accounts confirm", "events replay", "events reverify", "cases close", "treasury record",
-        "deposits allocate", "payouts propose", "payouts approve", "payouts cancel", "payouts retry", "payouts reveal",
-        "payouts funded", "payouts simulate-deposit",
+        "accounts add", "accounts check", "accounts confirm", "accounts replace", "accounts retire", "cases close",
+        "customers erase", "deposits allocate", "deposits settled", "events replay", "events reverify", "evidence",
+        "payouts approve", "payouts cancel", "payouts funded", "payouts propose", "payouts resolve", "payouts retry",
+        "payouts reveal", "payouts simulate-deposit", "people add", "policies guard", "policies pause",
+        "policies resume", "policies set", "reconcile", "refunds approve", "refunds details", "refunds request",
+        "refunds resolve", "refunds rule", "restore", "stables link", "stables setup", "stables webhooks",
+        "statement confirm", "stores create", "stores key", "stores pause", "stores resume", "stores rule",
+        "stores set", "treasury import", "treasury record",
     }  # fmt: skip
     named = {words for words, one in every_command() if "--as" in [name for each in one.params for name in each.opts]}
     assert named == recorded

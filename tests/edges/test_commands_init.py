@@ -37,6 +37,8 @@ def test_init_makes_settings_keys_and_a_database_that_fit_together() -> None:
     assert settings.stables.funding_window is not None
     assert settings.stables.funding_window.total_seconds() == 900
     assert [(one.host, one.port) for one in settings.stable_mint.page_domains] == [("127.0.0.1", 8101)]
+    assert settings.stable_mint.widget_url == "http://127.0.0.1:8101/widget/stable-payment-gateway.js"
+    assert settings.stable_mint.site_id == "3"
     assert document["public_key"] == settings.stable_mint.private_key.public_pem()
     signing = load_partner_key(str(SIGNING_FILE))
     assert settings.stable_mint.webhook_keys.fingerprints() == (signing.fingerprint,)
@@ -69,6 +71,7 @@ def test_init_respects_what_the_environment_says(tmp_path: Path) -> None:
     assert set(document["from_environment"]) == set(given)
     assert not set(written()) & set(given)
     assert written()["STABLE_MINT_PAGE_DOMAINS"] == "http://127.0.0.1:7777"
+    assert written()["STABLE_MINT_WIDGET_URL"].startswith("http://127.0.0.1:7777/")
     assert (tmp_path / "mine.db").exists()
     assert document["signing_key"] is None
     assert not SIGNING_FILE.exists()

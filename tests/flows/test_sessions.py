@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from checkout.customers import Person
 from checkout.errors import NotFound, NotPossible, ProviderCallsBusy, RequestRefused
 from checkout.payments import PaymentAnswer
 from checkout.sessions import AUTOMATIC_MAX, ProviderGate
-from checkout.store import moves, payments, stores
+from checkout.store import moves, payments
 from checkout.store.tables import session as session_table
 from checkout.store.work import claim
 from tests.deliveries import beside, cases_about
@@ -307,13 +308,13 @@ def test_what_is_not_there_can_neither_be_opened_nor_sent(sqlite_system: System)
 def test_a_partner_managed_customer_is_sent_the_same_in_every_try(sqlite_system: System, kyc: dict[str, str]) -> None:
     system = sqlite_system
     system.mint.next_answers.append(LOST)
-    system.pay(flow="hosted_partner", customer_id="c-1", customer_email="ann@shop.example", kyc=kyc)
+    system.pay(flow="hosted_partner", customer=Person("c-1", "ann@shop.example", "DE", kyc))
     later(system, seconds=5)
     first, second = system.mint.requests
     assert first == second
     assert first["userEmail"] == "ann@shop.example"
     assert first.get("userKyc", {}).get("fullName") == kyc.get("full_name")
-    system.pay(flow="hosted_partner", customer_id="c-1", customer_email="new@shop.example", kyc=kyc)
+    system.pay(flow="hosted_partner", customer=Person("c-1", "new@shop.example", "DE", kyc))
     assert system.mint.requests[-1]["userId"] == first["userId"]
     assert system.mint.requests[-1]["userEmail"] == "new@shop.example"
 
@@ -324,7 +325,7 @@ def test_the_stores_destination_address_is_sent_with_hosted_sessions_only(fast_f
     system.services.stores.set(system.store.id, {"destination_address": address}, who="ann")
     system.store = system.services.stores.find(system.store.id)
     system.pay(payment_method="OpenBanking")
-    system.pay(flow="hosted_partner", customer_id="c-1", customer_email="ann@shop.example")
+    system.pay(flow="hosted_partner", customer=Person("c-1", "ann@shop.example", "DE"))
     hosted, partner = system.mint.requests
     assert (hosted["blockchainDestinationAddress"], hosted["paymentMethod"]) == (address, "OpenBanking")
     assert "blockchainDestinationAddress" not in partner
@@ -334,13 +335,12 @@ def test_the_stores_destination_address_is_sent_with_hosted_sessions_only(fast_f
 def test_the_session_of_a_customer_who_was_erased_meanwhile_is_not_sent(sqlite_system: System) -> None:
     system = sqlite_system
     system.mint.next_answers.append(LOST)
-    paid = system.pay(flow="hosted_partner", customer_id="c-1", customer_email="ann@shop.example")
-    with system.database.write() as unit:
-        row = stores.customer_by_external_id(unit, system.store.id, "c-1")
-        assert row is not None
-        stores.update_customer(unit, row["id"], email_sealed=None, kyc_sealed=None)
+    paid = system.pay(flow="hosted_partner", customer=Person("c-1", "ann@shop.example", "DE"))
+    system.services.customers.erase(system.store.id, "c-1", who="ann")
     later(system, minutes=1)
-    assert (len(system.mint.requests), states(system, paid)) == (1, ["sending"])
+    assert (len(system.mint.requests), states(system, paid)) == (1, ["lost"])
+    with pytest.raises(NotPossible, match="erased"):
+        system.services.payments.fresh_session(system.store.id, paid.payment.id)
 
 
 # --- the gate ----------------------------------------------------------------------------------------------------

@@ -336,14 +336,44 @@ def test_a_rule_that_slipped_past_its_check_still_declares_nothing(
     assert not [name for name in system.balances() if "@" in name]
 
 
-def test_what_was_declared_stands_when_it_turns_out_to_be_elsewhere_and_a_person_is_asked(system: System) -> None:
+def test_what_was_declared_is_taken_back_when_the_money_turns_out_to_be_elsewhere(system: System) -> None:
     declare_pegs(system)
     settled = deposit(system, currency="USD")
+    assert system.balances()["treasury_free/USDC@polygon"] == 9_000_000
     session = system.sessions(settled.payment_id)[0]
-    before = system.balances()
     system.hear(session, "created", version="v1", blockchainDestinationType="Customer")
-    assert system.balances() == before  # a record is never taken back by itself
+    assert system.balances() == {"shopper_receivable/USD": -900, "unallocated/USD": 900}
     assert system.cases() == ["foreign_destination"]
+    assert system.services.treasury.overview(system.store.id)["treasury"] == [
+        {"book": "treasury_free", "asset": "USDC@polygon", "amount": "0.000000"},
+        {"book": "unallocated", "asset": "USD", "amount": "9.00"},
+    ]
+    system.hear(session, "submitted")  # the same news again, or other news, changes nothing more
+    assert system.balances() == {"shopper_receivable/USD": -900, "unallocated/USD": 900}
+    assert system.services.report.balance()["balanced"]
+
+
+def test_the_news_in_the_other_order_ends_with_the_same_balances(sqlite_system: System) -> None:
+    system = sqlite_system
+    declare_pegs(system)
+    payment = system.pay(currency="USD").payment
+    session = system.sessions(payment.id)[0]
+    system.hear(session, "created", version="v1", blockchainDestinationType="Customer")
+    system.hear(session, "completed", currency="USD")
+    assert system.balances() == {"shopper_receivable/USD": -900, "unallocated/USD": 900}
+
+
+def test_what_was_allocated_by_a_person_stays_declared_whatever_is_heard_later(sqlite_system: System) -> None:
+    system = sqlite_system
+    declare_pegs(system)
+    session = system.sessions(system.pay("9.00", "USD").payment.id)[0]
+    system.hear(session, "completed", amount=10, currency="USD")
+    system.services.treasury.allocate(str(session.reference), evidence="a tip", who="ann")
+    before = system.balances()
+    assert before["treasury_free/USDC@polygon"] == 10_000_000
+    system.hear(session, "created", version="v1", blockchainDestinationType="Customer", amount=10, currency="USD")
+    assert system.balances() == before
+    assert "foreign_destination" in system.cases()
 
 
 def test_a_foreign_dollar_is_not_declared(sqlite_system: System) -> None:

@@ -45,6 +45,8 @@ def worker(system: System, *, events: Events | None = None, **steps: Step) -> Wo
     usual: dict[str, Step] = {
         "open_session": services.sessions.step,
         "follow_payout": services.follow_payout,
+        "run_policy": services.policies.step,
+        "send_refund": services.refund_sending.step,
         "deliver": services.notifications.step,
         "look_at_payment": services.clockwork.step,
     }

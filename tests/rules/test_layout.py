@@ -15,17 +15,27 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: From the inside out. A module imports its own layer and those before it, never those after it.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "rules"}),
-    frozenset({"config", "environment", "pem", "signing", "sealing", "logs", "addresses", "identifiers", "store", "providers"}),
     frozenset(
         {
-            "context", "notifications", "reckoning", "sessions", "payments", "shopper", "inbox", "treasury", "events",
-            "clockwork", "payout_accounts", "payout_moves", "transfers", "offramp", "payouts", "people", "stores",
-            "cases", "report", "worker",
+            "addresses", "bank_fields", "config", "corridor_needs", "corridors", "environment", "identifiers", "logs",
+            "pem", "providers", "purpose_codes", "sanctions", "sealing", "signing", "store",
         }
     ),
-    frozenset({"web", "simulator"}),
+    frozenset(
+        {
+            "account_form", "automatic_approval", "cases", "clockwork", "context", "customers", "events",
+            "evidence_bundle", "evidence_import", "funding_instructions", "inbox", "keyed_attempts", "late_news",
+            "links", "looks", "mandates", "merchant_form", "notifications", "offramp", "onboarding", "payments",
+            "payout_accounts", "payout_moves", "payout_views", "payouts", "people", "policies", "price_guard",
+            "proposing", "provider_words", "reckoning", "reconciling", "recovery", "refund_moves", "refund_news",
+            "refund_resolving", "refund_sending", "refunds", "report", "resolution_verbs", "resolutions", "restoring",
+            "sessions", "shopper", "statement_facts", "statement_forms", "statements", "stores", "subscriptions",
+            "transfers", "treasury", "worker",
+        }
+    ),
+    frozenset({"simulator", "web"}),
     frozenset({"app"}),
-    frozenset({"commands", "cli", "__main__"}),
+    frozenset({"__main__", "cli", "commands"}),
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
@@ -40,10 +50,13 @@ HOMES = {
     "psycopg": {"store"},
     "httpx": {"providers", "app", "simulator", "commands"},
     "httpcore": {"providers"},
+    "babel": {"web"},
     "cryptography": {"signing", "sealing", "pem", "simulator"},
     "standardwebhooks": {"signing", "simulator"},
     "Crypto": {"addresses", "simulator"},
     "base58": {"addresses", "simulator"},
+    "schwifty": {"bank_fields"},
+    "segno": {"funding_instructions"},
     "click": {"commands", "cli"},
     "gunicorn": {"commands"},
     "dotenv": {"commands", "cli"},
@@ -114,7 +127,7 @@ def test_every_file_says_why_it_exists_and_stays_short() -> None:
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         assert ast.get_docstring(ast.parse(text)) or not text.strip(), f"{path} has no docstring"
-        if path.name not in {"tables.py", "0001_the_first_schema.py"}:
+        if path.name not in {"tables.py", "records.py", "0001_the_first_schema.py"}:  # one entry per table
             assert text.count("\n") <= 460, f"{path} has outgrown one reason to change"
 
 

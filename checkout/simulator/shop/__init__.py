@@ -2,7 +2,9 @@
 
     catalogue   three products, and the basket cookie
     orders      orders in memory, and what was heard about each
-    service     the two calls of our API that a shop needs
+    uses        the calls of the three uses: redirect, in the page, returning customer; shown on its pages
+    service     those calls made, and what their answers may mean
+    customers   who is shopping
     news        our signed notifications, read
     app         the pages: create_app(options)
 

@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from checkout.rules.money import Money
 from checkout.simulator.shop.catalogue import Basket, Product, total_of
 from checkout.simulator.shop.news import Notification, PaymentNews
-from checkout.simulator.shop.service import Opened
 
 PAID: Final = frozenset({"accepted", "settled"})
 ENDED: Final = frozenset({"failed", "expired", "cancelled"})
@@ -27,6 +27,24 @@ NOTES_MAX: Final = 200
 STRAY_MAX: Final = 500
 #: How often the order page asks the API by itself.
 ASK_EVERY: Final = timedelta(seconds=10)
+
+
+class Way(StrEnum):
+    """Which of the three uses an order is paid by."""
+
+    HOSTED = "hosted"  #: the shopper is sent to the payment page and comes back
+    EMBEDDED = "embedded"  #: the payment is made inside the shop's page
+    RETURNING = "returning"  #: a customer the service knows, sent to the payment page
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The service has this payment; the shopper pays at ``checkout_url``, or in our page with ``client_token``."""
+
+    payment_id: str
+    status: str
+    checkout_url: str
+    client_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -58,8 +76,11 @@ class Order:
     basket_id: str
     products: tuple[Product, ...]
     placed_at: datetime
+    way: Way = Way.HOSTED
+    customer_id: str | None = None
     payment_id: str | None = None
     checkout_url: str | None = None
+    client_token: str | None = field(default=None, repr=False)
     status: str | None = None  #: the payment's, as the service last told us
     anomaly: str | None = None
     sequence: int = 0  #: of the newest notification
@@ -98,25 +119,41 @@ class Orders:
         self._clock, self._new_id = clock, new_id
         self._lock = threading.Lock()
         self._orders: dict[str, Order] = {}
-        self._by_basket: dict[str, str] = {}
+        self._by_basket: dict[str, dict[Way, str]] = {}
         self._by_payment: dict[str, str] = {}
         self._stray: dict[str, tuple[Notification, Heard]] = {}
 
-    def place(self, basket: Basket) -> Order:
-        """The order of this basket: made at the first click, found at every other."""
+    def place(self, basket: Basket, way: Way = Way.HOSTED, customer_id: str | None = None) -> Order:
+        """The order of this basket and way to pay: made at the first click, found at every other.
+
+        A basket that has been paid in one way is not sold again in another: its paid order is found.
+        """
         with self._lock:
-            known = self._orders.get(self._by_basket.get(basket.id, ""))
+            siblings = {of: self._orders[ident] for of, ident in self._by_basket.get(basket.id, {}).items()}
+            paid = next((one for one in siblings.values() if one.paid), None)
+            known = paid or siblings.get(way)
             if known is not None:
                 return copy.deepcopy(known)
             while len(self._orders) >= ORDERS_MAX:
-                oldest = self._orders.pop(next(iter(self._orders)))
-                self._by_basket.pop(oldest.basket_id, None)
-                self._by_payment.pop(oldest.payment_id or "", None)
-            order = Order(self._new_id(), basket.id, basket.products, self._clock())
+                self._forget(self._orders.pop(next(iter(self._orders))))
+            order = Order(self._new_id(), basket.id, basket.products, self._clock(), way, customer_id)
             order.note(order.placed_at, "shop", f"Order placed, {order.total}. Nothing is paid yet.")
             self._orders[order.id] = order
-            self._by_basket[basket.id] = order.id
+            self._by_basket.setdefault(basket.id, {})[way] = order.id
             return copy.deepcopy(order)
+
+    def of_customer(self, customer_id: str) -> dict[str, Order]:
+        """The customer's orders here, by their number."""
+        with self._lock:
+            found = {one.id: one for one in self._orders.values() if one.customer_id == customer_id}
+            return copy.deepcopy(found)
+
+    def _forget(self, order: Order) -> None:
+        ways = self._by_basket.get(order.basket_id, {})
+        ways.pop(order.way, None)
+        if not ways:
+            self._by_basket.pop(order.basket_id, None)
+        self._by_payment.pop(order.payment_id or "", None)
 
     def find(self, ident: str) -> Order | None:
         with self._lock:
@@ -129,6 +166,7 @@ class Orders:
             if order is None or order.checkout_url is not None:
                 return
             order.payment_id, order.checkout_url = payment.payment_id, payment.checkout_url
+            order.client_token = payment.client_token
             self._by_payment[payment.payment_id] = ident
             order.status = order.status or ("open" if payment.status in PAID else payment.status)
             order.note(self._clock(), "shop", f"Payment {payment.payment_id} opened through the API.")
@@ -260,6 +298,7 @@ def as_json(order: Order) -> dict[str, Any]:
     """An order as `/orders/{id}.json` shows it."""
     return {
         "id": order.id,
+        "way": order.way.value,
         "total": order.total.fixed(),
         "currency": order.total.currency,
         "payment_id": order.payment_id,

@@ -7,7 +7,8 @@ is; for every UNKNOWN that matters there is a switch in ``switches``.
     jsontext  JSON with exact numbers                  events     the bodies of both webhook generations
     checks    signature, key, timestamp, fields        news       when which webhook goes out, and signed how
     api       the three session calls                  pages      the hosted page
-    control   driving it without a browser
+    control   driving it without a browser       widget    the embedded session's web component and its calls
+    withdrawals  money paid back, counted here
 """
 
 from checkout.simulator.stable_mint.app import create_app

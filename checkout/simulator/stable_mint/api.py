@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
@@ -86,15 +87,30 @@ def _document(state: StableMintState, opened: Opened) -> dict[str, Any]:
         "currency": session.currency,
         "country": session.asked["userCountryCode"],
         "amount": session.asked.get("amount"),
-        "allowedPaymentMethods": ["ManualBankTransfer", "OpenBanking"],
-        "savedBanks": [],
-        "paymentMethod": "OpenBanking",
+        "allowedPaymentMethods": list(switches.allowed_payment_methods),
+        "savedBanks": _saved_banks(state.saved_banks(session.user_id), switches.saved_banks),
+        "paymentMethod": switches.embedded_payment_method,
     }
+    if switches.embedded_session_id == "missing":
+        del document["sessionId"]
     if switches.embedded_extras in ("both", "reference"):
         document["reference"] = session.reference
     if switches.embedded_extras in ("both", "expires_at"):
         document["expiresAt"] = expires
     return document
+
+
+def _saved_banks(names: list[str], shape: str) -> Any:
+    """The customer's banks in one of the shapes nobody has confirmed."""
+    banks = [{"id": bank_id(name), "name": name} for name in names]
+    if shape == "object":
+        return {bank["id"]: {"name": bank["name"]} for bank in banks}
+    return write(banks) if shape == "text" else banks
+
+
+def bank_id(name: str) -> str:
+    """``Birch & Sons`` is ``birch-sons``."""
+    return "-".join(re.findall(r"[a-z]+", name.lower()))
 
 
 def refused(refusal: Refusal, form: str) -> Response:

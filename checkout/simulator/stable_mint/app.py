@@ -15,6 +15,8 @@ from checkout.simulator.stable_mint.checks import Refusal
 from checkout.simulator.stable_mint.control import SHOWN, driving_blueprint
 from checkout.simulator.stable_mint.pages import page_blueprint
 from checkout.simulator.stable_mint.state import StableMintState
+from checkout.simulator.stable_mint.widget import widget_blueprint
+from checkout.simulator.stable_mint.withdrawals import withdrawal_blueprint, withdrawal_control
 
 #: Templates live beside the package, at the top of the checkout.
 TEMPLATES: Final = Path(__file__).resolve().parents[3] / "templates"
@@ -38,10 +40,14 @@ def create_app(state: StableMintState) -> Flask:
             "deliveries": [one.report() for one in deliveries.log(newest=SHOWN)],
             "delivery_counts": deliveries.counts(),
             "settlements": state.settlements(),
+            "withdrawals": [one.report() for one in state.withdrawals.all()],
         }
 
     app.register_blueprint(api_blueprint(state))
     app.register_blueprint(page_blueprint(state))
+    app.register_blueprint(widget_blueprint(state, TEMPLATES / "simulator" / "widget"))
     app.register_blueprint(control_blueprint(state.surroundings, state.switches, state=report, reset=state.reset))
     app.register_blueprint(driving_blueprint(state))
+    app.register_blueprint(withdrawal_blueprint(state, refused))
+    app.register_blueprint(withdrawal_control(state))
     return app

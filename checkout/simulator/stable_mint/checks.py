@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -120,6 +121,23 @@ def _method(value: object) -> str | None:
     return None if right else "must be ManualBankTransfer or OpenBanking"
 
 
+def _reason(value: object) -> str | None:
+    return None if value in ("CashOut", "Refund") else "must be CashOut or Refund"
+
+
+def _address(value: object) -> str | None:
+    try:
+        ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        return "must be an IP address"
+    return None
+
+
+def _account(value: object) -> str | None:
+    right = isinstance(value, str) and re.fullmatch(r"[A-Z0-9]{4,34}", value)
+    return None if right else "must be an account number or IBAN without spaces"
+
+
 def _birth(value: object) -> str | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         try:
@@ -148,6 +166,7 @@ KYC: Final[Mapping[str, Check]] = MappingProxyType(
 _MONEY: Final = {"userCountryCode": _country, "currency": _currency, "amount": _amount}
 _PAGES: Final = {"successUrl": _url, "supportUrl": _url, "exitUrl": _url, "errorUrl": _url}
 _PERSON: Final = {"userId": _text, "userEmail": _email}
+_WITHDRAWN: Final = {"amount": _amount, "currency": _currency, "withdrawalReason": _reason}
 _OURS: Final = {"idempotencyKey": _text, "websiteReference": _text, "customFields": _object}
 
 #: Per call: the required fields, then the optional ones. CONFIRMED (hosted, embedded) but for embedded
@@ -163,6 +182,21 @@ FIELDS: Final[Mapping[str, tuple[Mapping[str, Check], Mapping[str, Check]]]] = M
             {"userCountryCode": _country, "currency": _currency, **_PERSON},
             {**_OURS, "amount": _amount, "userKyc": _object},
         ),
+        # CONFIRMED (withdrawal); the sandbox's amounts INFERRED to be those of sessions
+        "withdrawal": (
+            {
+                **_WITHDRAWN,
+                **_PERSON,
+                "userCountryCode": _country,
+                "userIp": _address,
+                "remittanceInformation": _text,
+                "creditorAccount": _account,
+                "creditorCountryCode": _country,
+                "creditorName": _text,
+            },
+            {**_OURS, "creditorBic": _text, "creditorAddress": _text, "userKyc": _object},
+        ),
+        "withdrawal_hosted": ({**_WITHDRAWN, "userUniqueId": _text}, {**_OURS}),
     }
 )
 
@@ -189,6 +223,21 @@ def check_body(flow: str, body: bytes) -> dict[str, Any]:
     if problems:
         raise Refusal(400, "ValidationError", "One or more fields are not valid.", problems)
     return document
+
+
+def check_amount(value: object, currency: str) -> Decimal:
+    """An amount that a shopper chose, as decimal text; a 400 :class:`Refusal` outside the limits."""
+    text = value if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", value) else ""
+    amount = Decimal(text) if text else None
+    problem = "must be an amount in digits" if amount is None else _amount(amount)
+    if amount is not None and problem is None:
+        try:
+            read_provider_amount(amount, currency)
+        except AmountRefused as error:
+            problem = str(error)
+    if amount is None or problem is not None:
+        raise Refusal(400, "ValidationError", f"The amount {problem}.", {"amount": str(problem)})
+    return amount
 
 
 def _problems(document: Mapping[str, object], known: Mapping[str, Check]) -> dict[str, str]:

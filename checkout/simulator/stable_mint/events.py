@@ -16,7 +16,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from checkout.simulator.stable_mint.jsontext import Number
-from checkout.simulator.stable_mint.sessions import Deposit, Outcome, Session
+from checkout.simulator.stable_mint.sessions import MANUAL, Deposit, Outcome, Session
 from checkout.simulator.stable_mint.switches import StableMintSwitches
 
 PREFIX: Final = "partner.customer.deposit."
@@ -57,10 +57,17 @@ class Step:
     kind: str
 
 
-def steps(outcome: Outcome, version_of: Callable[[int], str]) -> list[Step]:
-    """The events of one deposit, in order. ``version_of`` says which generation the nth step is told in."""
+def steps(deposit: Deposit, version_of: Callable[[int], str], manual_s: int | None) -> list[Step]:
+    """The events of one deposit, in order. ``version_of`` says which generation the nth step is told in.
+
+    A transfer that the shopper makes is seen ``manual_s`` nominal seconds later; None: never.
+    """
     found = []
-    for position, (at_s, envelope, flat) in enumerate(_STEPS[outcome]):
+    plan = _STEPS[deposit.outcome]
+    if deposit.method == MANUAL and deposit.outcome is Outcome.PAID:
+        arrives = (0, 0, *((manual_s + late_s for late_s in (-5, 0, 60)) if manual_s is not None else ()))
+        plan = tuple((at_s, *words) for at_s, (_, *words) in zip(arrives, plan, strict=False))
+    for position, (at_s, envelope, flat) in enumerate(plan):
         version = version_of(position)
         word = envelope if version == "v2" else flat
         if word is not None:

@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -43,6 +43,13 @@ def stamp(at: datetime, form: str) -> str:
             return f"{text}Z"
 
 
+class Subject(Protocol):
+    """What an event is about: a session or a withdrawal."""
+
+    @property
+    def reference(self) -> str: ...
+
+
 class News:
     """Sends the events of deposits to the service's webhook endpoint."""
 
@@ -71,7 +78,11 @@ class News:
         # Repeatable by design: the same seed tells the same story.
         chance = random.Random(f"{switches.seed}/{session.number}/{len(session.deposits)}")  # noqa: S311
         told_in = version or switches.webhook_version
-        plan = steps(deposit.outcome, lambda _: chance.choice(("v1", "v2")) if told_in == "mixed" else told_in)
+        plan = steps(
+            deposit,
+            lambda _: chance.choice(("v1", "v2")) if told_in == "mixed" else told_in,
+            switches.manual_transfer_s,
+        )
         times = [step.at_s for step in plan]
         order = list(plan)
         if switches.webhook_order == "reversed":
@@ -89,7 +100,7 @@ class News:
         return idents
 
     def send(
-        self, session: Session, step: Step, body: bytes, *, after_s: float = 0, signature: str = "good"
+        self, session: Subject, step: Step, body: bytes, *, after_s: float = 0, signature: str = "good"
     ) -> list[int]:
         """Send one event as often as the switches say, or lose or hold it. Answers the deliveries' ids."""
         switches = self._switches.now

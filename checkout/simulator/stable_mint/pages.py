@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from checkout.errors import AmountRefused
 from checkout.rules.money import read_provider_amount
-from checkout.simulator.stable_mint.sessions import Outcome, Session
+from checkout.simulator.stable_mint.sessions import MANUAL, OPEN_BANKING, Outcome, Session
 from checkout.simulator.stable_mint.state import StableMintState
 
 #: Banks that nobody has an account with.
@@ -39,7 +39,7 @@ def page_blueprint(state: StableMintState) -> Blueprint:
         session = found(kind, ident)
         if session.outcome is Outcome.PAID:
             return _page(state, session, "paid")
-        if session.expired(state.surroundings.clock.now()):
+        if state.closed(session):
             return _page(state, session, "expired", 410)
         return _page(state, session, "open")
 
@@ -49,12 +49,15 @@ def page_blueprint(state: StableMintState) -> Blueprint:
         if choice not in CHOICES:
             abort(400, "choose one of the buttons")
         outcome, destination = CHOICES[choice]
-        expired = session.expired(state.surroundings.clock.now())
-        if outcome in (Outcome.PAID, Outcome.FAILED) and session.outcome is not Outcome.PAID and expired:
+        pays = outcome in (Outcome.PAID, Outcome.FAILED)
+        if pays and session.outcome is not Outcome.PAID and state.closed(session):
             return _page(state, session, "expired", 410)
         if outcome is not None:
+            bank = request.form.get("bank")
             # A double click on the pay button is one payment.
-            state.finish(session, outcome, once=True)
+            state.finish(
+                session, outcome, method=_method(session), bank=bank if bank in BANKS else None, once=True
+            )  # fmt: skip
         if destination is None:
             return _page(state, session, "closed")
         return redirect(session.asked[destination], code=303)
@@ -76,6 +79,16 @@ def page_blueprint(state: StableMintState) -> Blueprint:
     return pages
 
 
+def banks_for(state: StableMintState, session: Session) -> list[str]:
+    """Every bank, those the customer has paid from first."""
+    saved = state.saved_banks(session.user_id)
+    return saved + [bank for bank in BANKS if bank not in saved]
+
+
+def _method(session: Session) -> str:
+    return MANUAL if session.asked.get("paymentMethod") == MANUAL else OPEN_BANKING
+
+
 def _shown_amount(session: Session) -> str:
     if session.amount is None:
         return session.currency
@@ -94,9 +107,9 @@ def _page(state: StableMintState, session: Session, view: str, status: int = 200
         amount=_shown_amount(session),
         reference=session.reference,
         details=[(name, str(value)) for name, value in fields.items() if not isinstance(value, dict | list)],
-        method=session.asked.get("paymentMethod", "OpenBanking"),
+        method=_method(session),
         email=session.asked.get("userEmail"),
-        banks=BANKS,
+        banks=banks_for(state, session),
         expires_at=session.expires_at,
         pages=session.asked,
     )

@@ -17,6 +17,9 @@ _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 #: What every settlement is delivered as.
 ASSET: Final = "USDC"
 NETWORK: Final = "polygon"
+#: How a shopper pays: the words of the requests. CONFIRMED (hosted session page).
+OPEN_BANKING: Final = "OpenBanking"
+MANUAL: Final = "ManualBankTransfer"
 
 
 class Outcome(StrEnum):
@@ -44,6 +47,7 @@ class Deposit:
     amount: Decimal
     currency: str
     begun_at: datetime
+    method: str = OPEN_BANKING
     settled_at: datetime | None = None
     end_to_end_id: str = field(default_factory=lambda: uuid4().hex)
     external_payment_id: str = field(default_factory=lambda: str(uuid4()))
@@ -86,9 +90,15 @@ class Session:
         return str(self.asked["currency"])
 
     @property
+    def user_id(self) -> str | None:
+        """The partner's id of the customer; None where we manage the customer."""
+        found = self.asked.get("userId")
+        return None if found is None else str(found)
+
+    @property
     def customer_id(self) -> str:
         """The partner's id of the customer, or ours where we manage the customer."""
-        return str(self.asked.get("userId", self.own_customer))
+        return self.user_id or self.own_customer
 
     def expired(self, now: datetime) -> bool:
         return now >= self.expires_at
@@ -110,6 +120,7 @@ class Session:
                 {
                     "reference": one.reference,
                     "outcome": one.outcome.value,
+                    "method": one.method,
                     "begun_at": one.begun_at.isoformat(),
                     "amount": str(one.amount),
                     "currency": one.currency,

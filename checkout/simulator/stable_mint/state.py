@@ -20,7 +20,9 @@ from checkout.simulator.stable_mint.events import Narrator
 from checkout.simulator.stable_mint.news import News
 from checkout.simulator.stable_mint.sessions import (
     ASSET,
+    MANUAL,
     NETWORK,
+    OPEN_BANKING,
     Deposit,
     Outcome,
     Session,
@@ -30,6 +32,7 @@ from checkout.simulator.stable_mint.sessions import (
     whole_seconds_up,
 )
 from checkout.simulator.stable_mint.switches import StableMintSwitches, ratio
+from checkout.simulator.stable_mint.withdrawals import Withdrawals
 from checkout.simulator.surroundings import Surroundings
 from checkout.simulator.switches import Switchboard
 
@@ -81,10 +84,12 @@ class StableMintState:
             scheduler=surroundings.scheduler,
         )
         self.lock = threading.RLock()
+        self.withdrawals = Withdrawals(self)
         self._sessions: dict[str, Session] = {}
         self._by_key: dict[str, Session] = {}
         self._by_ident: dict[str, Session] = {}
         self._faults: tuple[StableMintSwitches, int] = (self.switches.now, 0)
+        self._saved: dict[str, list[str]] = {}
 
     def close(self) -> None:
         self.news.deliveries.close()
@@ -96,6 +101,8 @@ class StableMintState:
             self._sessions.clear()
             self._by_key.clear()
             self._by_ident.clear()
+            self._saved.clear()
+            self.withdrawals.clear()
             self._faults = (self.switches.now, 0)
 
     def open(self, flow: str, asked: dict[str, Any], body: bytes, now: datetime) -> Opened:
@@ -164,33 +171,47 @@ class StableMintState:
         with self.lock:
             return list(self._sessions.values())
 
+    def closed(self, session: Session) -> bool:
+        """Whether a session's time is over and nothing more is taken for it."""
+        return session.expired(self.surroundings.clock.now()) and not self.switches.now.late_money
+
+    def saved_banks(self, user_id: str | None) -> list[str]:
+        """Names of the banks a partner's customer has paid from, the last used one first."""
+        with self.lock:
+            return list(self._saved.get(user_id or "", ()))
+
     def finish(
         self,
         session: Session,
         outcome: Outcome,
         *,
+        chosen: Decimal | None = None,
         amount: Decimal | None = None,
         currency: str | None = None,
         version: str | None = None,
+        method: str = OPEN_BANKING,
+        bank: str | None = None,
         once: bool = False,
     ) -> tuple[Deposit | None, list[int]]:
         """What the shopper did. A deposit and its deliveries' ids; (None, []) when the shopper only left.
 
-        ``amount`` and ``currency`` are what arrives (else by switch). ``once`` refuses a session already paid
-        for.
+        ``chosen`` is what the shopper set out to pay where the session has no amount; ``amount`` and ``currency``
+        are what arrives (else by switch). A ``bank`` paid from is saved for the customer. ``once`` refuses a
+        session already paid for.
         """
         now = self.surroundings.clock.now()
         with self.lock:
             if once and session.outcome is Outcome.PAID:
                 return None, []
-            if session.outcome is not Outcome.PAID:
-                session.outcome = outcome
             if outcome is Outcome.LEFT:
+                session.outcome = session.outcome if session.outcome is Outcome.PAID else outcome
                 return None, []
             switches = self.switches.now
-            asked = session.amount if session.amount is not None else amount
+            asked = next((one for one in (session.amount, chosen, amount) if one is not None), None)
             if asked is None:
                 raise Refusal(400, "AmountMissing", "This session has no amount: say how much is paid.")
+            if session.outcome is not Outcome.PAID:
+                session.outcome = outcome
             same = switches.deposit_reference == "same" and not session.deposits
             deposit = Deposit(
                 reference=session.reference if same else new_reference(session.flow),
@@ -200,8 +221,12 @@ class StableMintState:
                 amount=_arriving(asked, switches) if amount is None else amount,
                 currency=currency or switches.currency or session.currency,
                 begun_at=now,
+                method=method,
             )
             session.deposits.append(deposit)
+            if bank is not None and outcome is Outcome.PAID and method != MANUAL and session.user_id is not None:
+                others = [one for one in self._saved.get(session.user_id, ()) if one != bank]
+                self._saved[session.user_id] = [bank, *others]
             return deposit, self.news.announce(session, deposit, version)
 
     def deposit_of(self, session: Session, reference: str | None) -> Deposit:

@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 from checkout.simulator.switches import SwitchRefused
 
 Flow = Literal["hosted", "hosted_partner", "embedded"]
+Method = Literal["ManualBankTransfer", "OpenBanking"]
+
+#: A transfer is submitted and accepted after it was initiated, also on the fastest clock.
+MANUAL_SOONEST_S: Final = 10
 
 
 def ratio(text: str) -> Fraction:
@@ -65,11 +69,25 @@ class StableMintSwitches:
     expires_at: Literal["seconds", "milliseconds"] = "seconds"
     #: Whether the embedded answer has what the hosted one has. UNKNOWN.
     embedded_extras: Literal["both", "reference", "expires_at", "none"] = "both"
+    #: Whether the embedded answer has its ``sessionId``. INFERRED present.
+    embedded_session_id: Literal["present", "missing"] = "present"
+    #: The shape of ``savedBanks``: a list of objects, one object keyed by the bank's id, or the list as JSON text.
+    #: UNKNOWN.
+    saved_banks: Literal["list", "object", "text"] = "list"
+    #: What the embedded answer's ``allowedPaymentMethods`` and ``paymentMethod`` say.
+    allowed_payment_methods: tuple[Method, ...] = ("ManualBankTransfer", "OpenBanking")
+    embedded_payment_method: Method | None = "OpenBanking"
+    #: Whether a page or widget whose session's time is over takes money all the same. UNKNOWN.
+    late_money: bool = False
+    #: ``missing``: the widget's script is not there (404).
+    widget: Literal["present", "missing"] = "present"
 
     # --- deposits
 
     #: What arrives instead of the asked amount: half of it, 1 more, or exactly this much.
     wrong_amount: Literal["none", "less", "more"] | Decimal = "none"
+    #: Nominal seconds until a transfer that the shopper says is sent has arrived; null: it never does.
+    manual_transfer_s: int | None = 600
     #: The currency that arrives instead of the asked one; null: the asked one.
     currency: str | None = None
     #: Whether a session's first deposit has the session's reference. INFERRED same; later deposits never
@@ -80,6 +98,29 @@ class StableMintSwitches:
     #: V1 ``created`` only: whose wallet the funds go to, and its address (null: as asked, else none).
     destination_type: str = "Partner"
     destination_address: str | None = None
+
+    # --- withdrawals
+
+    #: Whether a second withdrawal with the same idempotencyKey is another one (``again``), answered like the first
+    #: (``same``) or refused with 409 (``error``). UNKNOWN: nobody promised deduplication.
+    withdrawal_replay: Literal["again", "same", "error"] = "again"
+    #: What happens to a withdrawal call, as with ``session_outcome``; ``no_reference`` is a 200 without one.
+    withdrawal_outcome: Literal[
+        "ok",
+        "declined",
+        "rate_limited",
+        "error_500_before_work",
+        "error_500_after_work",
+        "hang",
+        "no_reference",
+        "unparseable",
+    ] = "ok"
+    #: How many calls get ``withdrawal_outcome``, counted from the last change of any switch; null: all.
+    withdrawal_outcome_times: int | None = None
+    #: How a withdrawal goes on. ``silent``: no event ever tells.
+    withdrawal_end: Literal["sent", "failed", "failed_after_accepted", "failed_after_sent", "silent"] = "sent"
+    #: Which fields withdrawal events carry. UNKNOWN but for the event types.
+    withdrawal_events: Literal["everything", "reference", "identifiers"] = "everything"
 
     # --- webhook bodies
 
@@ -126,6 +167,8 @@ class StableMintSwitches:
             problems["webhook_duplicates"] = "takes a whole number from 1"
         if self.webhook_loss_nth < 0:
             problems["webhook_loss_nth"] = "takes a whole number from 0"
+        if self.manual_transfer_s is not None and self.manual_transfer_s < MANUAL_SOONEST_S:
+            problems["manual_transfer_s"] = f"takes a whole number from {MANUAL_SOONEST_S}, or null"
         if self.hang_s < 0 or self.webhook_delay_s < 0:
             problems["hang_s, webhook_delay_s"] = "take a number from 0"
         if problems:

@@ -104,7 +104,10 @@ def _misbehaviour(plane: Blueprint, state: StablesState) -> None:
         payout = asked.get("base_payout")
         if payout is not None and payout not in ("submitted", "in_progress", "approved", "rejected"):
             raise SwitchRefused({"base_payout": "submitted, in_progress, approved or rejected"})
-        return jsonify(state.judge(ident, str(asked.get("verification", "")), payout))
+        reasons = asked.get("sub_status", [])
+        if not isinstance(reasons, list):
+            raise SwitchRefused({"sub_status": "a list of reasons"})
+        return jsonify(state.judge(ident, str(asked.get("verification", "")), payout, [str(one) for one in reasons]))
 
 
 def _webhooks(plane: Blueprint, state: StablesState) -> None:

@@ -6,7 +6,7 @@ seconds and ends as a switch says; documents are accepted unseen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +23,11 @@ REVIEW_EVENTS: Final = {
     "rejected": "VERIFICATION_REJECTED",
     "requires_action": "MANUAL_REVIEW_REQUIRED",
 }
+#: Reasons of a level. CONFIRMED (OpenAPI).
+SUB_STATUSES: Final = (
+    "BAD_PROOF_OF_IDENTITY", "BAD_PROOF_OF_ADDRESS", "DOCUMENT_PAGE_MISSING", "OTHER", "FILE_CORRUPTED", "FILE_EMPTY",
+    "FILE_TOO_LARGE", "FILE_UNSUPPORTED_TYPE", "FAILED_TO_SUBMIT", "FAILED_TO_SUBMIT_BENEFICIARY",
+)  # fmt: skip
 #: What an entitlement becomes when its verification does; an entitlement has no "requires_action".
 _ENTITLED: Final = {
     "in_progress": "in_progress",
@@ -49,6 +54,7 @@ class Customer:
     verification: str
     metadata: dict[str, str] | None
     kyc_link_id: str
+    sub_status: list[str] = field(default_factory=list)
     created_at: datetime
     updated_at: datetime
     review_due: datetime | None = None
@@ -67,12 +73,19 @@ class Customer:
             "entitlements": [{"name": name, "status": status} for name, status in self.entitlements.items()],
             "created_at": moment(self.created_at),
             "updated_at": moment(self.updated_at),
-            "verification_levels": [{"level": self.level, "status": self.verification}],
+            "verification_levels": [self._level()],
         }
         body.update(self.details)
         if self.metadata is not None:
             body["metadata"] = self.metadata
         return body
+
+    def _level(self) -> dict[str, Any]:
+        """The level's reasons are there only when there are some (OpenAPI: optional)."""
+        level: dict[str, Any] = {"level": self.level, "status": self.verification}
+        if self.sub_status:
+            level["sub_status"] = self.sub_status
+        return level
 
     def kyc_event(self) -> dict[str, Any]:
         """The ``event_object`` of a kyc_link event (docs, verification webhooks)."""
@@ -90,9 +103,10 @@ class Customer:
             body["approved_at"] = moment(self.updated_at)
         return body
 
-    def review(self, verdict: str, at: datetime) -> None:
+    def review(self, verdict: str, at: datetime, reasons: Sequence[str] = ()) -> None:
         """Let the verification and every entitlement that hangs on it end as ``verdict``."""
         self.verification = verdict
+        self.sub_status = list(reasons)
         self.entitlements = dict.fromkeys(self.entitlements, _ENTITLED[verdict])
         self.updated_at = at
         self.review_due = None
@@ -137,10 +151,14 @@ class Customers:
             raise Refusal(404, "Customer not found")
         return found
 
+    def by_external_id(self, external: str | None) -> Customer | None:
+        """Who has this ``external_customer_id``."""
+        return next((one for one in self._all.values() if external is not None and one.external_id == external), None)
+
     def create(self, request: CustomerRequest, now: datetime, review_due: datetime) -> Customer:
         """:class:`Refusal` 409 for an ``external_customer_id`` that is taken (OpenAPI; OBSERVED)."""
         external = request.external_customer_id
-        if external is not None and any(one.external_id == external for one in self._all.values()):
+        if self.by_external_id(external) is not None:
             raise Refusal(409, "A customer with this external_customer_id already exists")
         customer = Customer(
             ident=self._new_id(),

@@ -9,6 +9,7 @@ simulate-deposit, the check of bank details, and the deliveries of a subscriptio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from checkout.simulator.stables.requests import (
 )
 from checkout.simulator.stables.state import StablesState
 from checkout.simulator.stables.subscriptions import page
+from checkout.simulator.stables.switches import Switches
 
 #: CONFIRMED (OpenAPI) for transfers; the camelCase lists state no bounds.
 PAGE_SIZE: Final = 20
@@ -59,6 +61,7 @@ def api_blueprint(state: StablesState, exchange: Exchange) -> Blueprint:
     """Every route under ``/api/v1``; all of them need the API key."""
     api = Blueprint("stables", __name__, url_prefix="/api/v1")
     api.before_request(exchange.authenticate)
+    api.before_request(lambda: _allowed(state, exchange))
     _customers(api, state, exchange)
     _quotes_and_transfers(api, state, exchange)
     _subscriptions(api, state, exchange)
@@ -66,6 +69,13 @@ def api_blueprint(state: StablesState, exchange: Exchange) -> Blueprint:
     for methods, path in NOT_SIMULATED:
         api.add_url_rule(path, endpoint=path, view_func=_not_simulated(exchange), methods=methods)
     return api
+
+
+def _allowed(state: StablesState, exchange: Exchange) -> Response | None:
+    """CONFIRMED (production checklist): other addresses are rejected. With which status and words is INFERRED."""
+    if state.switches.ip_allowed:
+        return None
+    return exchange.refused(Refusal(403, "This IP address is not allowed to use this API key"))
 
 
 def _not_simulated(exchange: Exchange) -> Any:
@@ -85,7 +95,7 @@ def _customers(api: Blueprint, state: StablesState, exchange: Exchange) -> None:
     @api.post("/customer/verification/link")
     def create_link() -> Response:
         def work() -> tuple[int, Any]:
-            customer = state.create_customer(read_customer(body_json(), link=True))
+            customer = state.customer_for_link(read_customer(body_json(), link=True))
             link = f"{state.around.url}/kyc/{customer['customer_id']}"
             return 200, {"customer_id": customer["customer_id"], "kyc_link": link}
 
@@ -153,13 +163,13 @@ def _transfer_page(state: StablesState) -> dict[str, Any]:
     return {"transfers": shown, "page": {"next_page_token": following, "total": len(found)}}
 
 
-def _page_size(asked: Fields, name: str) -> int:
+def _page_size(asked: Fields, name: str, *, usual: int = PAGE_SIZE, most: int = PAGE_SIZE_MAX) -> int:
     text = asked.text(name)
     if text is None:
-        return PAGE_SIZE
+        return usual
     size = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-    if not 1 <= size <= PAGE_SIZE_MAX:
-        asked.wrong(name, f"Expected an integer from 1 to {PAGE_SIZE_MAX}")
+    if not 1 <= size <= most:
+        asked.wrong(name, f"Expected an integer from 1 to {most}")
     return size
 
 
@@ -219,7 +229,7 @@ def _extras(api: Blueprint, state: StablesState, exchange: Exchange) -> None:
     def validate() -> Response:
         def work() -> tuple[int, Any]:
             offered()
-            return 200, _checked(body_json(), state.switches.beneficiary_extras_required)
+            return 200, _checked(body_json(), state.switches)
 
         return exchange.serve(work)
 
@@ -230,14 +240,45 @@ def _extras(api: Blueprint, state: StablesState, exchange: Exchange) -> None:
             one = next((one for one in state.subscriptions() if one.ident == ident.lower()), None)
             if one is None:
                 raise Refusal(404, "Webhook subscription not found")
-            log = [sent for sent in state.webhooks.deliveries.log() if sent.url == one.request.url]
-            return 200, {"deliveries": [_delivery(sent) for sent in log]}
+            return 200, _delivery_page(
+                [sent for sent in state.webhooks.deliveries.log() if sent.url == one.request.url]
+            )
+
+        return exchange.serve(work)
+
+    @api.get("/webhooks/deliveries")
+    def all_deliveries() -> Response:
+        def work() -> tuple[int, Any]:
+            offered()
+            urls = {one.request.url for one in state.subscriptions()}
+            return 200, _delivery_page([sent for sent in state.webhooks.deliveries.log() if sent.url in urls])
 
         return exchange.serve(work)
 
 
-def _checked(body: Any, extras_required: bool) -> dict[str, Any]:
+def _delivery_page(log: Sequence[Delivery]) -> dict[str, Any]:
+    """Newest first, ten at a time, at most fifty (OBSERVED), with the filters of the provider's tool list."""
+    asked = Fields(request.args.to_dict())
+    status, event = (
+        asked.text("status", choices=sorted(set(_DELIVERY_WORDS.values()) | {"RETRYING"})),
+        asked.text("eventType"),
+    )
+    size = _page_size(asked, "pageSize", usual=10, most=50)
+    asked.refuse_if_wrong()
+    rows = [
+        (sent.ident, shown)
+        for sent in log
+        if (event is None or sent.kind == event)
+        and (status is None or _delivery(sent)["status"] == status)
+        and (shown := _delivery(sent))
+    ]
+    chosen, following = page(rows, size, request.args.get("pageToken", ""))
+    return {"deliveries": chosen, "page": {"nextPageToken": following, "total": len(rows)}}
+
+
+def _checked(body: Any, switches: Switches) -> dict[str, Any]:
     """OBSERVED: always 200, ``{valid, errors[{field?, message, code}]}``."""
+    extras_required, bad = switches.beneficiary_extras_required, switches.validate_refuses
     fields = Fields(body)
     errors: list[dict[str, str]] = []
     if fields.text("network") != "bank":
@@ -251,6 +292,9 @@ def _checked(body: Any, extras_required: bool) -> dict[str, Any]:
         if currency and currency not in codes.FIAT + codes.SANDBOX_FIAT:
             errors.append({"message": f"{currency} is not supported", "code": "UNSUPPORTED_CURRENCY"})
     errors += [{"field": name, "message": reason, "code": "INVALID_FIELDS"} for name, reason in fields.problems]
+    if bad and isinstance(body, dict) and isinstance(body.get("destination"), dict):
+        said = f"{body['destination'].get(bad, 'it')} is not known to the bank"
+        errors.append({"field": bad, "message": said, "code": "INVALID_FIELDS"})
     return {"valid": not errors, "errors": errors}
 
 

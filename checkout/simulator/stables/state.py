@@ -11,7 +11,7 @@ import itertools
 import os
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -19,7 +19,7 @@ from typing import Any, Final
 from checkout.simulator.stables import codes, lifecycle
 from checkout.simulator.stables.addresses import deposit_address
 from checkout.simulator.stables.codes import Status
-from checkout.simulator.stables.customers import REVIEW_EVENTS, Customer, Customers
+from checkout.simulator.stables.customers import REVIEW_EVENTS, SUB_STATUSES, Customer, Customers
 from checkout.simulator.stables.faults import Faults
 from checkout.simulator.stables.grounds import refuse_customer, refuse_quote, refuse_transfer
 from checkout.simulator.stables.memory import Memory
@@ -284,6 +284,18 @@ class StablesState:
             self._review_later(customer)
             return customer.answer()
 
+    def customer_for_link(self, request: CustomerRequest) -> dict[str, Any]:
+        """Whom a verification link is for: a new customer, or (by switch) the one of that ``external_customer_id``.
+
+        Which of the two the provider does with a taken id is UNKNOWN: its OpenAPI lists a 409, its tool list knows links
+        for existing customers.
+        """
+        with self._lock:
+            there = self._customers.by_external_id(request.external_customer_id)
+            if there is None or self.switches.link_for_existing == "conflict":
+                return self.create_customer(request)
+            return self._customer(there.ident).answer()
+
     def update_customer(self, ident: str, request: CustomerRequest) -> dict[str, Any]:
         with self._lock:
             now = self.clock.now()
@@ -297,17 +309,19 @@ class StablesState:
             self._customer_told("customer.updated", customer)
             return customer.answer()
 
-    def judge(self, ident: str, verification: str, payout: str | None) -> dict[str, Any]:
+    def judge(self, ident: str, verification: str, payout: str | None, reasons: Sequence[str] = ()) -> dict[str, Any]:
         """Control plane: end a review. For the pre-approved customer this sets its switches."""
         if verification not in REVIEW_EVENTS:
             raise SwitchRefused({"verification": "one of " + ", ".join(REVIEW_EVENTS)})
+        if not set(reasons) <= set(SUB_STATUSES):
+            raise SwitchRefused({"sub_status": "some of " + ", ".join(SUB_STATUSES)})
         if ident.lower() == codes.CUSTOMER_ID:
             asked: dict[str, object] = {"customer_verification": verification}
             self.board.change(asked if payout is None else asked | {"customer_payout": payout})
         with self._lock:
             customer = self._customer(ident)
             if ident.lower() != codes.CUSTOMER_ID:
-                customer.review(verification, self.clock.now())
+                customer.review(verification, self.clock.now(), reasons)
                 if payout is not None:
                     customer.entitlements["base_payout"] = payout
             self._kyc_told(customer)

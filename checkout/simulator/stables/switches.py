@@ -54,6 +54,10 @@ class Switches:
     new_customers_become: Review = "approved"
     review_s: float = 60.0
     not_entitled_answer: Literal[422, 403] = 422
+    link_for_existing: Literal["conflict", "link"] = (
+        "conflict"  #: for a customer that is there: 409 (OpenAPI), or given
+    )
+    ip_allowed: bool = True  #: whether the caller's address is on the allowlist; production refuses the others (docs)
 
     # Quotes
     quote_life_s: float = 30.0
@@ -70,6 +74,7 @@ class Switches:
 
     # Transfers
     purpose_code_required: bool = True
+    validate_refuses: str = ""  #: name of a bank field that the check of bank details finds bad, quoting it
     beneficiary_extras_required: bool = False  #: recipient_type, address, date_of_birth (mcp-new)
     risk_error: Risk = "none"
     transfer_max: Decimal | None = None  #: above it a transfer is refused with 400, its quote notwithstanding
