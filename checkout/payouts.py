@@ -21,7 +21,7 @@ from checkout.proposing import propose_in, sources_of, why_unusable
 from checkout.providers.outcome import Accepted, Declined, Unknown
 from checkout.rules.ledger import Book
 from checkout.rules.money import Money
-from checkout.rules.payouts import DEAD, PROVIDER_STATES, PayoutState, check_move
+from checkout.rules.payouts import PAYABLE, PROVIDER_STATES, PayoutState, check_move
 from checkout.rules.work import REVEAL_MARGIN
 from checkout.store import payouts, policies, resolutions, stores
 from checkout.store.engine import Taken, Unit
@@ -142,8 +142,9 @@ class Payouts:
         if not isinstance(outcome, Accepted):
             raise NotPossible("Stables could not be asked whether the instructions still hold; try again")
         heard = outcome.value
-        ended = PROVIDER_STATES.get(heard.status) in DEAD
-        difference = f"it is {heard.status_text}" if ended else instructions_differ(heard, row, address)
+        # funded already, or ended, or a word nobody knows: whoever saw the address could pay a second time
+        payable = PROVIDER_STATES.get(heard.status) in PAYABLE
+        difference = instructions_differ(heard, row, address) if payable else f"it is {heard.status_text}"
         if difference is not None:
             raise NotPossible(f"a fresh read of the transfer disagrees: {difference}")
         now = context.clock()

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Branch coverage in percent: money, state, signing, inbox, worker and ledger have no untested branch.
-OVERALL = 90.0  # the aim is 95: raise it once the whole suite has been measured in one run
+OVERALL = 95.0
 COMPLETE = (
     "checkout/rules/",
     "checkout/signing.py",
@@ -26,6 +26,9 @@ COMPLETE = (
     "checkout/worker.py",
     "checkout/store/ledger.py",
     "checkout/reckoning.py",
+    "checkout/refund_moves.py",
+    "checkout/refund_sending.py",
+    "checkout/refund_news.py",
 )
 
 

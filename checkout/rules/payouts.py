@@ -88,6 +88,9 @@ PROVIDER_STATES: Final = MappingProxyType(
     }
 )
 
+#: A transfer in these, and in no other, still waits for its one deposit.
+PAYABLE: Final = frozenset({S.TRANSFER_CREATED, S.AWAITING_FUNDING})
+
 #: Words in a refusal that a new quote cures (providers.md B3: sometimes transient; quotes expire and are single-use).
 TRANSIENT_CODES: Final = frozenset({"ROUTING_QUOTE_FAILED", "QUOTE_EXPIRED", "QUOTE_USED", "QUOTE_NOT_ACTIVE"})
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from checkout.errors import NotPossible
+from checkout.store import payouts
 from tests.offramp import Offramp, offramp
 
 
@@ -143,6 +144,20 @@ def test_what_expires_before_reveal_gives_its_money_back(ramp: Offramp) -> None:
     assert ramp.system.balances()["treasury_free/USDC@polygon"] == 9_710_000
     again = ramp.system.services.payouts.propose(ramp.system.store.id, account_id=None, who="ann")
     assert again != out
+
+
+@pytest.mark.parametrize("word", ["funds_collected", "completed", "in_progress", "unknown"])
+def test_an_address_is_shown_only_while_the_provider_still_waits_for_the_money(ramp: Offramp, word: str) -> None:
+    out = approved(ramp)
+    ramp.until(out, "awaiting_funding")
+    (transfer,) = ramp.transfers()
+    ramp.post(f"transfers/{transfer['id']}/status", {"status": word})
+    with pytest.raises(NotPossible):  # whoever saw it could pay a second time
+        ramp.system.services.payouts.reveal(out, who="ann")
+    with ramp.system.database.read() as unit:
+        kept = payouts.transfer_of(unit, out)
+    assert kept is not None
+    assert kept.instructions_revealed_at is None
 
 
 @pytest.mark.parametrize("word", ["expired", "failed", "cancelled"])
