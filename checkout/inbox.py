@@ -118,23 +118,20 @@ class Inbox:
 
     def _known(self, provider: str, values: dict[str, Any], *, now: datetime) -> Receipt:
         """A repeat changes nothing. The same event id over other content is kept beside the first, for a person."""
-        with self._context.database.write() as unit:
+        with self._context.database.read() as unit:
             first = events.event_by_dedup(unit, provider, values["dedup_key"])
-            if first is None or first.body_hash == values["body_hash"]:
-                return Receipt.KNOWN
-            values |= {**_beside(first, values), "due_at": None}
-            note = values["note"]
-            if events.event_by_dedup(unit, provider, values["dedup_key"]) is not None:
-                return Receipt.KNOWN
-            events.insert_event(unit, values)
-            reopen_case(
-                unit,
-                self._context.new_id("case"),
-                kind="event_quarantined",
-                subject=values["id"],
-                detail=note,
-                at=now,
-            )
+        if first is None or first.body_hash == values["body_hash"]:
+            return Receipt.KNOWN
+        values |= {**_beside(first, values), "due_at": None}
+        try:
+            with self._context.database.write() as unit:
+                events.insert_event(unit, values)
+                reopen_case(
+                    unit, self._context.new_id("case"), kind="event_quarantined", subject=values["id"],
+                    detail=values["note"], at=now,
+                )  # fmt: skip
+        except Taken:  # this other content was kept before
+            return Receipt.KNOWN
         return Receipt.STORED
 
     def _values(self, provider: str, headers: Mapping[str, str], body: bytes, *, now: datetime) -> dict[str, Any]:
