@@ -62,7 +62,8 @@ def coverage_problems() -> list[str]:
 
 
 #: Tests that start no processes of their own run two at a time; those that do need the machine to themselves.
-SIDE_BY_SIDE = ["tests/rules", "tests/edges", "tests/flows", "-n", "2", "--dist", "loadfile"]
+#: The long files come first, so that neither of the two waits for the other at the end.
+SIDE_BY_SIDE = ["tests/flows", "tests/edges", "tests/rules", "-n", "2", "--dist", "loadfile", "--durations", "15"]
 ALONE = ["tests/acceptance", "-s"]
 #: Browsers mostly wait: two at a time, each with an installation of its own that all its tests share.
 BROWSER = ["tests/browser", "-n", "2", "--dist", "loadfile"]
