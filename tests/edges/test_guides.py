@@ -196,6 +196,7 @@ def play(ramp: Offramp) -> Iterator[str]:
     )  # fmt: skip
     yield "recorded"
     ramp.account()
+    ramp.switch(submit_s=100_000)  # collected funds stay where they are until the test moves them on
     out = services.payouts.propose(system.store.id, account_id=None, who="ann")
     yield "proposed"
     ramp.until(out, "quoted")

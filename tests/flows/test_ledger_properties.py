@@ -394,7 +394,7 @@ def prove(system: System, script: StablesScript, *, examples: int) -> None:
 @pytest.mark.slow
 def test_two_bookkeepers_agree_after_every_step_on_sqlite(fast_folder: Path) -> None:
     system, script = _system(f"sqlite:///{fast_folder / 'books.db'}")
-    prove(system, script, examples=40)
+    prove(system, script, examples=20)
     system.close()
 
 

@@ -44,3 +44,21 @@ def test_nothing_to_change_changes_nothing_and_an_unknown_store_is_named(sqlite_
     with pytest.raises(NotFound):
         sqlite_system.services.shopper.store("Shop")
     assert sqlite_system.services.shopper.store(sqlite_system.store.id).name == "Shop"
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [
+        "red",
+        "#12345",
+        "#1234567",
+        "#12345g",
+        "#fff;}*{background:url(//evil.example)}",
+        "</style><script>",
+        "#0a7d5a\n",
+        "",
+    ],
+)
+def test_a_colour_that_is_more_than_a_colour_is_refused(sqlite_system: System, colour: str) -> None:
+    with pytest.raises(RequestRefused, match="colour"):
+        sqlite_system.services.looks.set("Shop", logo=None, colour=colour, who="ann")

@@ -251,12 +251,12 @@ def system_on_sqlite(fast_folder: Path) -> Iterator[System]:
 
 @pytest.mark.slow
 def test_random_days_of_refunds_are_explained_to_the_cent_on_sqlite(system_on_sqlite: System) -> None:
-    prove(system_on_sqlite, examples=40)
+    prove(system_on_sqlite, examples=20)
 
 
 @pytest.mark.slow
 @pytest.mark.postgresql
 def test_random_days_of_refunds_are_explained_to_the_cent_on_postgresql(postgresql_server: Callable[[], str]) -> None:
     system = make_system(postgresql_server())
-    prove(system, examples=8)
+    prove(system, examples=4)
     system.close()

@@ -228,12 +228,12 @@ def prove(system: System, *, examples: int) -> None:
 
 @pytest.mark.slow
 def test_two_bookkeepers_agree_whatever_people_say_on_sqlite(sqlite_system: System) -> None:
-    prove(sqlite_system, examples=40)
+    prove(sqlite_system, examples=20)
 
 
 @pytest.mark.slow
 @pytest.mark.postgresql
 def test_two_bookkeepers_agree_whatever_people_say_on_postgresql(postgresql_server: Callable[[], str]) -> None:
     system = make_system(postgresql_server())
-    prove(system, examples=6)
+    prove(system, examples=4)
     system.close()
