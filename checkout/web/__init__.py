@@ -19,6 +19,7 @@ from checkout.web import (
     customers_api,
     documentation,
     embed,
+    guides,
     hooks,
     language,
     links,
@@ -62,6 +63,7 @@ def register(app: Flask) -> None:
     blueprints = [api.bp, refunds_api.bp, customers_api.bp, links_api.bp, settlements_api.bp]
     described = document(app, blueprints, public_url=services.settings.public_url, version=version("checkout"))
     documentation.install(app, described)
+    app.register_blueprint(guides.bp)
 
 
 def _refused(error: CheckoutError) -> Response:

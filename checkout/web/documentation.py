@@ -12,6 +12,7 @@ from typing import Any, Final
 from flask import Blueprint, Flask, Response, current_app, render_template
 
 from checkout.web import problems
+from checkout.web.guides import GUIDES
 from checkout.web.operations import example_of
 from checkout.web.pages import guard
 
@@ -38,6 +39,7 @@ def docs() -> Response:
     page = render_template(
         "docs/page.html",
         info=document["info"],
+        guides=GUIDES,
         server=document["servers"][0]["url"],
         operations=list(operations(document)),
         schemas=[(name, list(fields(schema))) for name, schema in document["components"]["schemas"].items()],
