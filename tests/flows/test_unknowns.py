@@ -105,14 +105,19 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         url = f"sqlite:///{tmp_path_factory.mktemp('unknowns') / 'checkout.db'}"
     else:
         url = request.getfixturevalue("postgresql_server")()
-    with world(url, speed=500.0, changes={"STABLE_MINT_WIDGET_URL": "http://127.0.0.1:1/widget.js"}) as made:
+    changes = {"STABLE_MINT_WIDGET_URL": "http://127.0.0.1:1/widget.js", "STABLES_FUNDING_WINDOW": "30000"}
+    with world(url, speed=500.0, changes=changes) as made:
         yield made
 
 
 @pytest.fixture
 def running(shared: World) -> Iterator[World]:
-    """The world with a new store, and every switch back in its place afterwards."""
+    """The world with a new store, and every switch back in its place afterwards.
+
+    Quotes live long enough for a busy machine: at this speed their 30 s would be 60 ms, and that is not what is asked here.
+    """
     shared.new_store()
+    shared.stables("switches", {"quote_life_s": 9_000.0, "funding_window_s": 30_000.0})
     yield shared
     for control in (shared.mint, shared.stables):
         control("switches", {name: one["default"] for name, one in control("switches").items()})
