@@ -49,7 +49,7 @@ _CUSTOMER: Final = {"path": "^/api/v1/customers/", "method": "GET"}
 #: Commits that there must be: session creation, events received and applied, a payout's whole way, notifications.
 COMMITS: Final = frozenset(
     {
-        "payments._open", "sessions._open", "sessions._unknown", "sessions._lose", "inbox._keep", "inbox._known",
+        "payments._open", "sessions._open", "sessions._unknown", "sessions._lose", "inbox._keep",
         "events.step deposit:open", "events.step deposit:initiated", "events.step deposit:submitted",
         "events.step deposit:accepted", "events.step deposit:settled", "events.step deposit:failed",
         "treasury.record", "payouts.propose payout:proposed", "payouts.approve payout:approved", "payouts.reveal",
