@@ -14,7 +14,7 @@ from flask import Blueprint, Flask, Response, current_app, render_template
 from checkout.web import problems
 from checkout.web.guides import GUIDES
 from checkout.web.operations import example_of
-from checkout.web.pages import guard
+from checkout.web.pages import compressed, guard
 
 bp = Blueprint("documentation", __name__)
 _METHODS: Final = ("post", "get", "put", "delete")
@@ -45,7 +45,7 @@ def docs() -> Response:
         schemas=[(name, list(fields(schema))) for name, schema in document["components"]["schemas"].items()],
         kinds=[(kind, pretty(example_of(kind))) for kind in problems.KINDS],
     )
-    return guard(Response(page, content_type="text/html; charset=utf-8"))
+    return compressed(guard(Response(page, content_type="text/html; charset=utf-8")))
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

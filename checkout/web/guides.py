@@ -13,7 +13,7 @@ from flask import Blueprint, Response, abort, render_template
 
 from checkout.cases import KINDS
 from checkout.recovery import GENERAL, STEPS
-from checkout.web.pages import guard
+from checkout.web.pages import compressed, guard
 from checkout.web.services import wired
 
 bp = Blueprint("guides", __name__)
@@ -56,7 +56,7 @@ def guide(name: str) -> Response:
         server=wired().settings.public_url,
         cases=list(payout_cases()),
     )
-    return guard(Response(page, content_type="text/html; charset=utf-8"))
+    return compressed(guard(Response(page, content_type="text/html; charset=utf-8")))
 
 
 def payout_cases() -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from playwright.sync_api import Page
 
+from checkout.web.guides import GUIDES
 from tests.acceptance.running import until
 from tests.browser.installation import PATIENCE_S, Installation, Storefront
 
@@ -147,6 +148,22 @@ def _closed_link(installation: Installation) -> str:
     return str(made["url"])
 
 
+def _used_link(installation: Installation) -> str:
+    """A link of single use whose payment the store has cancelled since."""
+    made = _link(installation, single_use=True)
+    page = installation.http.get(made["url"])
+    nonce = re.search(r'name="nonce" value="([^"]+)"', page.text)
+    assert nonce is not None, page.text
+    installation.http.post(made["url"], data={"nonce": nonce[1]})
+    order = installation.plain_store.ask("GET", f"payments?order={made['order']}")["data"][0]
+    installation.plain_store.ask("POST", f"payments/{order['id']}/cancel")
+    return str(made["url"])
+
+
+def _guide(name: str) -> Callable[[Installation], str]:
+    return lambda installation: f"{installation.url}/docs/{name}"
+
+
 def _dated_link(installation: Installation) -> str:
     end = datetime.now(UTC) + timedelta(days=30)
     return str(_link(installation, expires_at=end.isoformat(timespec="seconds"))["url"])
@@ -218,6 +235,10 @@ SCENES: Final[Mapping[str, Scene]] = {
     "shop-pay-here": Scene(_order("embedded"), ours=False),
     "shop-account": Scene(lambda one: f"{one.shop_url}/account", ours=False),
     "shop-missing": Scene(lambda one: f"{one.shop_url}/orders/PP-NONE", ours=False, code=404),
+    "link-used": Scene(_used_link),
+    # for developers, in English: not among the shopper's pages
+    "docs": Scene(lambda one: f"{one.url}/docs", ours=False),
+    **{f"docs-{guide.name}": Scene(_guide(guide.name), ours=False) for guide in GUIDES},
 }
 
 

@@ -37,7 +37,7 @@ SMALL_TARGETS = """
 """
 TOO_WIDE = """
     () => [...document.querySelectorAll("body *")]
-        .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5 && !one.closest("pre"))
+        .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5 && !one.closest("pre, .wide"))
         .map((one) => one.outerHTML.slice(0, 120)).slice(0, 5)
 """
 
@@ -158,4 +158,4 @@ def test_a_page_that_waits_turns_nothing_for_who_wants_less_motion(
 MOVING = "document.getAnimations().filter((one) => one.playState === 'running').length"
 
 #: Here nothing more can be done, and the page says what to do elsewhere.
-DEAD_ENDS = frozenset({"return-receipt", "link-closed", "missing"})
+DEAD_ENDS = frozenset({"return-receipt", "link-closed", "link-used", "missing"})
