@@ -14,47 +14,47 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from checkout import identifiers
-from checkout.clockwork import Clockwork
 from checkout.config import Mode, Settings
 from checkout.context import Context
-from checkout.customers import Customers
+from checkout.enrolling.onboarding import Onboarding
+from checkout.enrolling.payout_accounts import PayoutAccounts
+from checkout.enrolling.subscriptions import Subscriptions
 from checkout.events import Events
-from checkout.evidence_bundle import EvidenceBundle
 from checkout.evidence_import import EvidenceImport
+from checkout.explaining.evidence_bundle import EvidenceBundle
+from checkout.explaining.reconciling import Reconciling
+from checkout.explaining.report import Report
+from checkout.explaining.statements import Statements
 from checkout.inbox import Inbox
 from checkout.late_news import LateNews
-from checkout.links import Links
-from checkout.looks import Looks
 from checkout.notifications import Notifications
-from checkout.offramp import Offramp
-from checkout.onboarding import Onboarding
-from checkout.payments import Payments
-from checkout.payout_accounts import PayoutAccounts
-from checkout.payouts import Payouts
+from checkout.paying.clockwork import Clockwork
+from checkout.paying.customers import Customers
+from checkout.paying.links import Links
+from checkout.paying.looks import Looks
+from checkout.paying.payments import Payments
+from checkout.paying.sessions import ProviderGate, Sessions
+from checkout.paying.shopper import Shopper
+from checkout.paying_out.offramp import Offramp
+from checkout.paying_out.payouts import Payouts
+from checkout.paying_out.policies import Policies
+from checkout.paying_out.price_guard import PriceGuard
+from checkout.paying_out.resolutions import Resolutions
+from checkout.paying_out.transfers import Following
 from checkout.people import People
-from checkout.policies import Policies
-from checkout.price_guard import PriceGuard
 from checkout.providers.stable_mint import StableMint
 from checkout.providers.stables import Stables
 from checkout.providers.storefront import Storefront, outward
 from checkout.providers.transport import Wire, build_client
-from checkout.reconciling import Reconciling
-from checkout.refund_resolving import RefundResolving
-from checkout.refund_sending import RefundSending
-from checkout.refunds import Refunds
-from checkout.report import Report
-from checkout.resolutions import Resolutions
+from checkout.refunding.refund_resolving import RefundResolving
+from checkout.refunding.refund_sending import RefundSending
+from checkout.refunding.refunds import Refunds
 from checkout.restoring import Restoring
 from checkout.rules.payouts import PayoutState
 from checkout.sealing import Sealer
-from checkout.sessions import ProviderGate, Sessions
-from checkout.shopper import Shopper
-from checkout.statements import Statements
 from checkout.store import payouts as payout_rows
 from checkout.store.engine import Database
 from checkout.stores import Stores
-from checkout.subscriptions import Subscriptions
-from checkout.transfers import Following
 from checkout.treasury import Treasury
 from checkout.worker import Worker
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible
 from checkout.inbox import STABLE_MINT, EventState, Reading, read_body
-from checkout.reckoning import reckon
-from checkout.refund_news import NEWS, hear
+from checkout.paying.reckoning import reckon
+from checkout.refunding.refund_news import NEWS, hear
 from checkout.rules.deposits import FAILED, MONEY_STAGES, Stage, advance, stage_of
 from checkout.rules.money import CURRENCY_EXPONENTS, Money, read_provider_amount
 from checkout.rules.work import (

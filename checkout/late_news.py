@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible, RequestRefused
-from checkout.reckoning import reckon
+from checkout.paying.reckoning import reckon
 from checkout.rules.deposits import Stage, advance
 from checkout.rules.money import Money, parse_amount
 from checkout.store import payments

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from checkout.context import Context
 from checkout.errors import NotPossible, RequestRefused
-from checkout.payout_moves import announce_payout, postpone
+from checkout.paying_out.payout_moves import announce_payout, postpone
+from checkout.paying_out.transfers import Stables
 from checkout.providers.outcome import Accepted, Outcome, Unknown
 from checkout.providers.stables_records import Transfer
 from checkout.rules.payouts import FINAL, MOVES, PayoutState, check_move
@@ -23,7 +24,6 @@ from checkout.store import explaining, payouts, stores
 from checkout.store.engine import Unit
 from checkout.store.moves import WORKER, record_act, record_move, reopen_case
 from checkout.store.records import PayoutRow
-from checkout.transfers import Stables
 
 EVIDENCE_MAX: Final = 1_000
 

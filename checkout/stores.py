@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from checkout import sealing, signing
-from checkout.addresses import NETWORKS, address_fits
 from checkout.config import Mode
 from checkout.context import Context
+from checkout.destinations.addresses import NETWORKS, address_fits
 from checkout.errors import NotAuthenticated, NotFound, NotPermitted, NotPossible, RequestRefused
 from checkout.rules.money import CURRENCY_EXPONENTS
 from checkout.rules.urls import normal_origin, shop_url_problem, web_url_problem

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible, RequestRefused
-from checkout.reckoning import reckon
+from checkout.paying.reckoning import reckon
 from checkout.rules.ages import age_of
 from checkout.rules.deposits import Stage
 from checkout.rules.ledger import Account, Book, Crossing, cross, move, on_network, reverse

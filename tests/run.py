@@ -25,10 +25,10 @@ COMPLETE = (
     "checkout/events.py",
     "checkout/worker.py",
     "checkout/store/ledger.py",
-    "checkout/reckoning.py",
-    "checkout/refund_moves.py",
-    "checkout/refund_sending.py",
-    "checkout/refund_news.py",
+    "checkout/paying/reckoning.py",
+    "checkout/refunding/refund_moves.py",
+    "checkout/refunding/refund_sending.py",
+    "checkout/refunding/refund_news.py",
 )
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from checkout.app import Services, build
 from checkout.config import Settings
 from checkout.inbox import STABLE_MINT, Receipt
-from checkout.payments import NewPayment, PaymentAnswer
+from checkout.paying.payments import NewPayment, PaymentAnswer
 from checkout.rules.money import parse_amount
 from checkout.store import ledger, moves, notifications, payments
 from checkout.store.engine import Database

@@ -7,13 +7,13 @@ from typing import Any, TextIO
 
 import click
 
-from checkout import corridor_needs
 from checkout.commands.answers import answer, facts, json_option, table, text, who_option
 from checkout.commands.installation import opened, proven
+from checkout.destinations import corridor_needs
+from checkout.destinations.purpose_codes import PURPOSES
 from checkout.errors import NotPossible, RequestRefused
 from checkout.providers.outcome import Accepted, Declined, Unknown
 from checkout.providers.stables_words import unknown_words, words_of
-from checkout.purpose_codes import PURPOSES
 
 HEADS = ("id", "name", "bank", "pays out", "from", "state")
 

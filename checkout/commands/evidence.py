@@ -10,7 +10,7 @@ import click
 from checkout.commands.answers import answer, facts, json_option, who_option
 from checkout.commands.installation import opened, proven
 from checkout.errors import NotPossible
-from checkout.evidence_bundle import Bundle, readable
+from checkout.explaining.evidence_bundle import Bundle, readable
 
 
 @click.command(short_help="One payment's signed proof, as files.")

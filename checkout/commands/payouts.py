@@ -13,7 +13,7 @@ import click
 from checkout.commands.answers import answer, facts, json_option, limit_option, moment, table, who_option
 from checkout.commands.installation import opened, proven
 from checkout.errors import NotPossible
-from checkout.resolution_verbs import Said
+from checkout.paying_out.resolution_verbs import Said
 from checkout.rules.resolutions import Where
 from checkout.store import payouts as rows
 

@@ -10,8 +10,8 @@ import click
 from checkout.commands.answers import answer, facts, json_option, table, who_option
 from checkout.commands.installation import opened, proven
 from checkout.errors import NotFound
-from checkout.policies import PolicyRequest
-from checkout.price_guard import GuardRequest
+from checkout.paying_out.policies import PolicyRequest
+from checkout.paying_out.price_guard import GuardRequest
 from checkout.rules.policies import WEEKDAYS, Kind
 
 

@@ -14,8 +14,8 @@ from checkout.commands.answers import answer, facts, json_option, limit_option, 
 from checkout.commands.installation import opened, proven
 from checkout.errors import AmountRefused, NotFound, RequestRefused
 from checkout.providers.withdrawal_request import DETAILS
-from checkout.refund_resolving import Resolution
-from checkout.refunds import NewRefund, RefundAnswer
+from checkout.refunding.refund_resolving import Resolution
+from checkout.refunding.refunds import NewRefund, RefundAnswer
 from checkout.rules.money import parse_amount
 from checkout.rules.refunds import RefundState
 from checkout.store import payments as payment_rows

@@ -11,8 +11,8 @@ import click
 
 from checkout.commands.answers import answer, facts, json_option, moment, table, text, who_option
 from checkout.commands.installation import opened, proven
+from checkout.enrolling.onboarding import LINK_LIFE
 from checkout.errors import RequestRefused
-from checkout.onboarding import LINK_LIFE
 
 MINUTES: Final = int(LINK_LIFE.total_seconds()) // 60
 DELIVERY_HEADS: Final = ("delivery", "status", "attempts", "answered", "first tried", "next try", "means")

@@ -12,7 +12,7 @@ import click
 from checkout.commands.answers import answer, facts, json_option, who_option
 from checkout.commands.installation import opened, proven
 from checkout.commands.moments import MOMENT
-from checkout.statement_forms import page, period_page, table
+from checkout.explaining.statement_forms import page, period_page, table
 
 
 @click.group(short_help="Where every cent went.")

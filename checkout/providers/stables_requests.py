@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from checkout.destinations.purpose_codes import PURPOSE_CODES
 from checkout.errors import RequestRefused
 from checkout.providers.countries import COUNTRIES
-from checkout.purpose_codes import PURPOSE_CODES
 from checkout.rules.money import ASSET_EXPONENTS, CURRENCY_EXPONENTS, Money
 
 #: CONFIRMED (OpenAPI): swift for international, bank for domestic.

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from flask import Response, request
 
-from checkout.customers import Person
 from checkout.errors import NotFound
-from checkout.payments import RETURN_URLS, NewPayment, PaymentAnswer
+from checkout.paying.customers import Person
+from checkout.paying.payments import RETURN_URLS, NewPayment, PaymentAnswer
 from checkout.rules.money import Money, parse_amount
 from checkout.web import problems
 from checkout.web.callers import base_url, caller, guard, idempotency_key, idempotency_key_parameter, instant

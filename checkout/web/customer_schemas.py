@@ -6,7 +6,7 @@ from typing import Final
 
 from marshmallow import Schema, fields, validate
 
-from checkout.payments import PAGE_MAX
+from checkout.paying.payments import PAGE_MAX
 from checkout.web.schemas import (
     PAGE_DEFAULT,
     PAYMENT_ID,

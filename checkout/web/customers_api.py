@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from flask import request
 
-from checkout.customers import Person
 from checkout.errors import NotFound
+from checkout.paying.customers import Person
 from checkout.store.records import CustomerRow
 from checkout.web import problems
 from checkout.web.api import SHOWN as PAYMENT_SHOWN

@@ -15,8 +15,8 @@ from flask import Blueprint, Flask, Response, jsonify, make_response, request, u
 from flask.typing import ResponseReturnValue
 
 from checkout.errors import NotFound, StoreUnavailable
+from checkout.paying.shopper import EmbedView
 from checkout.rules.payments import PAID
-from checkout.shopper import EmbedView
 from checkout.web import framing, wording
 from checkout.web.cards import (
     SLOW_FROM,

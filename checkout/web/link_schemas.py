@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from checkout.payments import FLOWS
+from checkout.paying.payments import FLOWS
 from checkout.rules.urls import URL_CHARS_MAX
 from checkout.web.customer_schemas import HistorySchema
 from checkout.web.schemas import (

@@ -13,7 +13,7 @@ from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from checkout.errors import LostRace, NotFound, NotPossible, ProviderCallsBusy, StoreUnavailable
-from checkout.links import NONCE, Links
+from checkout.paying.links import NONCE, Links
 from checkout.web import wording
 from checkout.web.cards import Facts, Page, Press, checked, missing_page, show, unavailable_page
 from checkout.web.language import chosen

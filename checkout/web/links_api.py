@@ -9,8 +9,8 @@ from typing import Any, Final
 from flask import request
 
 from checkout.errors import NotFound
-from checkout.links import LinkAnswer, NewLink, link_as_shown
-from checkout.payments import RETURN_URLS
+from checkout.paying.links import LinkAnswer, NewLink, link_as_shown
+from checkout.paying.payments import RETURN_URLS
 from checkout.rules.money import parse_amount
 from checkout.web import problems
 from checkout.web.callers import base_url, caller, guard, idempotency_key, idempotency_key_parameter, instant

@@ -17,7 +17,7 @@ from typing import Final, cast
 from flask import Blueprint, Response, abort, current_app, request, url_for
 
 from checkout.errors import NotFound
-from checkout.shopper import Shopper
+from checkout.paying.shopper import Shopper
 from checkout.store.records import StoreRow
 from checkout.web.pages import FOREVER
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from checkout.errors import AmountRefused, NotFound, RequestRefused
-from checkout.refunds import NewRefund, RefundAnswer
+from checkout.refunding.refunds import NewRefund, RefundAnswer
 from checkout.rules.money import Money, parse_amount
 from checkout.web import problems
 from checkout.web.api import PAYMENT

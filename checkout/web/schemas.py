@@ -16,7 +16,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from checkout.config import Mode
 from checkout.errors import AmountRefused
-from checkout.payments import FLOWS, PAGE_MAX, RETURN_URLS
+from checkout.paying.payments import FLOWS, PAGE_MAX, RETURN_URLS
 from checkout.providers.countries import COUNTRIES
 from checkout.providers.session_request import KYC_FIELDS, PAYMENT_METHODS
 from checkout.rules.money import CURRENCY_EXPONENTS, parse_amount

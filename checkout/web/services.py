@@ -8,13 +8,13 @@ from flask import current_app
 
 from checkout.config import Settings
 from checkout.context import Context
-from checkout.customers import Customers
 from checkout.evidence_import import EvidenceImport
 from checkout.inbox import Inbox
-from checkout.links import Links
-from checkout.payments import Payments
-from checkout.refunds import Refunds
-from checkout.shopper import Shopper
+from checkout.paying.customers import Customers
+from checkout.paying.links import Links
+from checkout.paying.payments import Payments
+from checkout.paying.shopper import Shopper
+from checkout.refunding.refunds import Refunds
 from checkout.stores import Stores
 
 

@@ -13,8 +13,8 @@ from flask import Blueprint, Response, current_app, jsonify, make_response, redi
 from flask.typing import ResponseReturnValue
 
 from checkout.errors import LostRace, NotFound, NotPossible, ProviderCallsBusy, StoreUnavailable
+from checkout.paying.shopper import OUTCOMES, PayView, ReturnView, Shopper
 from checkout.rules.payments import PAID
-from checkout.shopper import OUTCOMES, PayView, ReturnView, Shopper
 from checkout.web import framing, wording
 from checkout.web.cards import (
     SLOW_FROM,

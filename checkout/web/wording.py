@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from checkout.links import LinkView
+from checkout.paying.links import LinkView
+from checkout.paying.shopper import ENDED, EmbedView, PayView, ReturnView
 from checkout.rules.payments import PAID
-from checkout.shopper import ENDED, EmbedView, PayView, ReturnView
 from checkout.web.language import Tongue
 
 #: A deposit has begun, so money may be on its way: nothing invites to pay again without a warning.

@@ -16,9 +16,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from checkout.links import LinkView
+from checkout.paying.links import LinkView
+from checkout.paying.shopper import EmbedView, PayView, ReturnView
 from checkout.rules.money import Money
-from checkout.shopper import EmbedView, PayView, ReturnView
 from checkout.store.records import StoreRow
 from checkout.web import embed, language, links, looks, pages, shopper
 from checkout.web.language import Languages

@@ -9,7 +9,7 @@ import uuid
 import httpx
 import pytest
 
-from checkout.sessions import ProviderGate
+from checkout.paying.sessions import ProviderGate
 from tests.edges.api_fixtures import Api, api, named, problem
 from tests.system import make_system
 

@@ -11,7 +11,7 @@ import pytest
 
 from checkout.cases import KINDS, Cases
 from checkout.cli import cli
-from checkout.reckoning import CASES as ANOMALY_CASES
+from checkout.paying.reckoning import CASES as ANOMALY_CASES
 from checkout.rules.payments import Status
 from checkout.rules.work import SILENCE, SILENCE_OPEN_BANKING
 from checkout.store.moves import open_case
@@ -49,7 +49,7 @@ def kinds_in_the_code() -> set[str]:
     """What is passed as ``kind`` to whatever opens a case."""
     opening = {"open_case", "reopen_case", "hold", "_hold"}
     found: set[str] = set()
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call):
                 continue

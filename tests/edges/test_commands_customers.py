@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from checkout.customers import Person
+from checkout.paying.customers import Person
 from checkout.sealing import Sealer
 from checkout.store.stores import customer_by_external_id
 from tests.edges.command_line import Terminal

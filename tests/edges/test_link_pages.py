@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from checkout.errors import NotFound, NotPossible, ProviderCallsBusy, StoreUnavailable
-from checkout.links import NONCE
+from checkout.paying.links import NONCE
 from checkout.web import pages
 from tests.edges.page_fixtures import (
     TOKEN,

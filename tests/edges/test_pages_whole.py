@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout.links import NewLink
+from checkout.paying.links import NewLink
 from checkout.rules.money import parse_amount
 from tests.edges.api_fixtures import Api, api, make_api
 from tests.edges.page_fixtures import Reader

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from checkout.customers import Person
+from checkout.paying.customers import Person
 from tests.edges.api_fixtures import Api, api, fresh_key, named, problem
 
 __all__ = ["api"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checkout.customers import Person
+from checkout.paying.customers import Person
 from tests.edges.command_line import Terminal
 from tests.system import RealClock, System, environment, make_system
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checkout.destinations.purpose_codes import PURPOSE_CODES
 from checkout.errors import NotPossible, RequestRefused
 from checkout.providers.outcome import Accepted, Declined, Unknown
 from checkout.providers.stables_records import FeeLine, Quote, Transfer
 from checkout.providers.stables_requests import bank_destination
-from checkout.purpose_codes import PURPOSE_CODES
 from checkout.rules.money import Money
 from tests.edges.stables_provider import (
     ADDRESS,

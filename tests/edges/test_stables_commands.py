@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from checkout.app import create_app
-from checkout.onboarding import RETURNED
-from checkout.purpose_codes import PURPOSES
+from checkout.destinations.purpose_codes import PURPOSES
+from checkout.enrolling.onboarding import RETURNED
 from checkout.simulator.stables.codes import CUSTOMER_ID, EXTERNAL_CUSTOMER_ID
 from tests.account_samples import account
 from tests.edges.command_line import Terminal

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from checkout.errors import CheckoutError
-from checkout.resolution_verbs import Said
+from checkout.paying_out.resolution_verbs import Said
 from checkout.rules.resolutions import Where
 from tests.offramp import Offramp
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from checkout.customers import Person
 from checkout.inbox import Receipt
-from checkout.refunds import NewRefund, RefundAnswer
+from checkout.paying.customers import Person
+from checkout.refunding.refunds import NewRefund, RefundAnswer
 from checkout.rules.money import parse_amount
 from checkout.store import payments, refunds
 from checkout.store.records import AttemptRow, DepositRow, RefundRow, StoreRow

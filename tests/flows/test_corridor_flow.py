@@ -8,10 +8,10 @@ from itertools import product
 
 import pytest
 
-from checkout.corridors import CURRENCIES, DOCUMENTED_NETWORKS, NETWORKS, RAILS
+from checkout.destinations.corridors import CURRENCIES, DOCUMENTED_NETWORKS, NETWORKS, RAILS
+from checkout.destinations.purpose_codes import PURPOSES
 from checkout.providers.outcome import Accepted, Declined
 from checkout.providers.stables_requests import QuoteRequest, TransferRequest
-from checkout.purpose_codes import PURPOSES
 from checkout.rules.money import parse_amount
 from checkout.simulator.stables.codes import CUSTOMER_ID
 from tests.account_samples import account

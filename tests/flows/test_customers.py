@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from checkout.customers import Person
 from checkout.errors import NotFound, NotPossible, RequestRefused
-from checkout.links import NewLink
-from checkout.payments import PaymentAnswer
+from checkout.paying.customers import Person
+from checkout.paying.links import NewLink
+from checkout.paying.payments import PaymentAnswer
 from checkout.rules.money import Money
 from checkout.store import stores
 from checkout.store.records import CustomerRow

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from checkout.customers import Person
 from checkout.errors import NotFound, RequestRefused
-from checkout.payments import PaymentAnswer
+from checkout.paying.customers import Person
+from checkout.paying.payments import PaymentAnswer
 from tests.system import System, make_system
 
 WIDGET = {"STABLE_MINT_WIDGET_URL": "http://127.0.0.1:9001/widget/gateway.js", "STABLE_MINT_SITE_ID": "3"}

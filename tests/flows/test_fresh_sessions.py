@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from checkout.errors import NotPossible
-from checkout.payments import PaymentAnswer
-from checkout.sessions import SESSIONS_MAX
+from checkout.paying.payments import PaymentAnswer
+from checkout.paying.sessions import SESSIONS_MAX
 from tests.system import System
 
 

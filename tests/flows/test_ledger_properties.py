@@ -22,9 +22,9 @@ from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from checkout.inbox import Receipt as Answer
-from checkout.refund_resolving import Resolution
-from checkout.refunds import NewRefund
-from checkout.resolution_verbs import Said
+from checkout.paying_out.resolution_verbs import Said
+from checkout.refunding.refund_resolving import Resolution
+from checkout.refunding.refunds import NewRefund
 from checkout.rules.ledger import Book, move
 from checkout.rules.money import Money, parse_amount
 from checkout.rules.resolutions import Where

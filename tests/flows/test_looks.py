@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checkout.errors import NotFound, RequestRefused
-from checkout.looks import LOGO_BYTES_MAX
+from checkout.paying.looks import LOGO_BYTES_MAX
 from checkout.store import moves
 from tests.system import System
 

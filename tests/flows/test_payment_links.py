@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from checkout.customers import Person
 from checkout.errors import IdempotencyReused, NotFound, NotPossible, RequestRefused
-from checkout.links import STARTS_PER_HOUR, LinkAnswer, NewLink, link_as_shown
-from checkout.payments import PaymentAnswer
+from checkout.paying.customers import Person
+from checkout.paying.links import STARTS_PER_HOUR, LinkAnswer, NewLink, link_as_shown
+from checkout.paying.payments import PaymentAnswer
 from checkout.rules.money import Money
 from tests.system import System
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from checkout.errors import LostRace, NotFound, NotPossible, RequestRefused
-from checkout.policies import PolicyRequest
-from checkout.price_guard import GuardRequest
+from checkout.paying_out.policies import PolicyRequest
+from checkout.paying_out.price_guard import GuardRequest
 from checkout.rules.ledger import Book, move
 from checkout.store import ledger, payouts
 from checkout.store.moves import acts_on

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from checkout.errors import NotPossible
+from checkout.paying_out.policies import PolicyRequest
+from checkout.paying_out.price_guard import GuardRequest
 from checkout.people import DEMO
-from checkout.policies import PolicyRequest
-from checkout.price_guard import GuardRequest
 from checkout.simulator.stables.codes import CUSTOMER_ID
 from checkout.store import payouts
 from checkout.store.tables import payout

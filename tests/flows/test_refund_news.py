@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from checkout.refund_resolving import Resolution
+from checkout.refunding.refund_resolving import Resolution
 from checkout.store import refunds
 from tests.deliveries import fates, last
 from tests.flows.refund_days import (

@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 )
 
 from checkout.errors import CheckoutError
-from checkout.refund_resolving import Resolution
-from checkout.refunds import NewRefund
+from checkout.refunding.refund_resolving import Resolution
+from checkout.refunding.refunds import NewRefund
 from checkout.rules.money import Money
 from checkout.store import ledger, payments, refunds
 from checkout.store.moves import moves_of

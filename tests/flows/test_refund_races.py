@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from checkout.errors import CheckoutError
-from checkout.refund_resolving import Resolution
+from checkout.refunding.refund_resolving import Resolution
 from checkout.rules.money import Money
 from tests.flows.refund_days import (
     answering,

@@ -13,8 +13,8 @@ from checkout.errors import LostRace, NotPossible, RequestRefused
 from checkout.providers.outcome import Outcome
 from checkout.providers.stable_mint import OpenedWithdrawal
 from checkout.providers.withdrawal_request import WithdrawalRequest
-from checkout.refund_resolving import Resolution
-from checkout.refund_sending import RefundSending
+from checkout.refunding.refund_resolving import Resolution
+from checkout.refunding.refund_sending import RefundSending
 from checkout.store import moves, payments, stores
 from checkout.store.tables import refund as refund_table
 from checkout.store.work import claim

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from checkout.errors import NotPossible
-from checkout.refund_resolving import Resolution
-from checkout.refunds import NewRefund
+from checkout.refunding.refund_resolving import Resolution
+from checkout.refunding.refunds import NewRefund
 from checkout.rules.money import Money
 from checkout.simulator.stable_mint.switches import StableMintSwitches
 from tests.flows.refund_days import DETAILS

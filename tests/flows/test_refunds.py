@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checkout.errors import IdempotencyReused, NotFound, NotPossible, RequestRefused
-from checkout.refund_resolving import Resolution
+from checkout.refunding.refund_resolving import Resolution
 from checkout.rules.money import Money
 from checkout.store import moves, notifications, payments
 from checkout.store.refunds import forget_creditors

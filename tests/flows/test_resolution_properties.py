@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkout.errors import CheckoutError
-from checkout.proposing import sources_of
-from checkout.resolution_verbs import Said
+from checkout.paying_out.proposing import sources_of
+from checkout.paying_out.resolution_verbs import Said
 from checkout.rules.resolutions import Where
 from checkout.store import ledger, payouts
 from checkout.store.tables import attempt, quote, transfer

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from checkout.errors import NotFound, NotPossible, RequestRefused
-from checkout.resolution_verbs import Said
+from checkout.paying_out.resolution_verbs import Said
 from checkout.rules.resolutions import Where
 from checkout.store import resolutions
 from checkout.store.moves import acts_on

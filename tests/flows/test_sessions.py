@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from checkout.customers import Person
 from checkout.errors import NotFound, NotPossible, ProviderCallsBusy, RequestRefused
-from checkout.payments import PaymentAnswer
-from checkout.sessions import AUTOMATIC_MAX, ProviderGate
+from checkout.paying.customers import Person
+from checkout.paying.payments import PaymentAnswer
+from checkout.paying.sessions import AUTOMATIC_MAX, ProviderGate
 from checkout.store import moves, payments
 from checkout.store.tables import session as session_table
 from checkout.store.work import claim

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import event, insert, select, update
 
 from checkout.errors import NotFound, NotPossible, RequestRefused
-from checkout.resolution_verbs import Said
+from checkout.explaining.statement_forms import page, period_page, table
+from checkout.paying_out.resolution_verbs import Said
 from checkout.rules.resolutions import Where
-from checkout.statement_forms import page, period_page, table
 from checkout.store import payouts
 from checkout.store.engine import Unit
 from checkout.store.tables import payout, payout_item, transfer

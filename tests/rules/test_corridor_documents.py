@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from checkout import bank_fields, corridor_needs, corridors, merchant_form, purpose_codes, sanctions
-from checkout.account_form import AccountForm, read_account
+from checkout.destinations import bank_fields, corridor_needs, corridors, purpose_codes, sanctions
+from checkout.enrolling import merchant_form
+from checkout.enrolling.account_form import AccountForm, read_account
 from checkout.errors import RequestRefused
-from checkout.funding_instructions import CONTRACTS
+from checkout.paying_out.funding_instructions import CONTRACTS
 from checkout.providers import stables_words
 from checkout.providers.countries import COUNTRIES
 from checkout.providers.stables_requests import ACCOUNT_TYPES, ALIAS_TYPES, RAILS, RECIPIENT_TYPES

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkout import bank_fields
-from checkout.account_form import read_account
+from checkout.destinations import bank_fields
+from checkout.destinations.sanctions import SANCTIONED_REGIONS
+from checkout.enrolling.account_form import read_account
 from checkout.errors import RequestRefused
-from checkout.sanctions import SANCTIONED_REGIONS
 from tests.account_samples import EXTRAS, account
 
 TODAY = date(2026, 11, 21)

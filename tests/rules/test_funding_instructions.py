@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.addresses import EVM_NETWORKS, NETWORKS, address_fits
+from checkout.destinations.addresses import EVM_NETWORKS, NETWORKS, address_fits
 from checkout.errors import RequestRefused
-from checkout.funding_instructions import CHAIN_IDS, CONTRACTS, NETWORK_NAMES, instructions, read_hash
+from checkout.paying_out.funding_instructions import CHAIN_IDS, CONTRACTS, NETWORK_NAMES, instructions, read_hash
 from checkout.rules.money import Money
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

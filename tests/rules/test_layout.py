@@ -17,20 +17,15 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "rules"}),
     frozenset(
         {
-            "addresses", "bank_fields", "config", "corridor_needs", "corridors", "environment", "identifiers", "logs",
-            "pem", "providers", "purpose_codes", "sanctions", "sealing", "signing", "store",
+            "config", "destinations", "environment", "identifiers", "logs", "pem", "providers", "sealing", "signing",
+            "store",
         }
     ),
     frozenset(
         {
-            "account_form", "automatic_approval", "cases", "clockwork", "context", "customers", "events",
-            "evidence_bundle", "evidence_import", "funding_instructions", "inbox", "keyed_attempts", "late_news",
-            "links", "looks", "mandates", "merchant_form", "notifications", "offramp", "onboarding", "payments",
-            "payout_accounts", "payout_moves", "payout_views", "payouts", "people", "policies", "price_guard",
-            "proposing", "provider_words", "reckoning", "reconciling", "recovery", "refund_moves", "refund_news",
-            "refund_resolving", "refund_sending", "refunds", "report", "resolution_verbs", "resolutions", "restoring",
-            "sessions", "shopper", "statement_facts", "statement_forms", "statements", "stores", "subscriptions",
-            "transfers", "treasury", "worker",
+            "cases", "context", "enrolling", "events", "evidence_import", "explaining", "inbox", "late_news",
+            "notifications", "paying", "paying_out", "people", "recovery", "refunding", "restoring", "stores",
+            "treasury", "worker",
         }
     ),
     frozenset({"simulator", "web"}),
@@ -53,10 +48,10 @@ HOMES = {
     "babel": {"web"},
     "cryptography": {"signing", "sealing", "pem", "simulator"},
     "standardwebhooks": {"signing", "simulator"},
-    "Crypto": {"addresses", "simulator"},
-    "base58": {"addresses", "simulator"},
-    "schwifty": {"bank_fields"},
-    "segno": {"funding_instructions"},
+    "Crypto": {"destinations", "simulator"},
+    "base58": {"destinations", "simulator"},
+    "schwifty": {"destinations"},
+    "segno": {"paying_out"},
     "click": {"commands", "cli"},
     "gunicorn": {"commands"},
     "dotenv": {"commands", "cli"},

@@ -1,0 +1,1 @@
+"""The merchant at Stables: its customer, its payout accounts, its webhooks."""

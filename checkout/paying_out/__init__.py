@@ -1,0 +1,1 @@
+"""From free treasury to the bank: propose, quote, mandate, transfer, reveal, fund, follow home, resolve."""

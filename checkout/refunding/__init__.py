@@ -1,0 +1,1 @@
+"""Money back to the shopper: asked for, approved, sent once, followed."""
