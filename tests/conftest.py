@@ -7,31 +7,51 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import structlog
 
-from tests.postgres import server_or_reason
+from tests.javascript_runtime import NoJavaScript, modules, node_or_reason
+from tests.postgres import Server, server_or_reason
 from tests.system import System, make_system
 
 #: The tests of these folders run once per database.
 BOTH = ("sqlite", "postgresql")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def plain_log() -> None:
+    """The log in plain lines: what structlog does by itself, drawing every traceback, takes seconds each."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        cache_logger_on_first_use=False,
+    )
+
+
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """Makes a fresh database on a real PostgreSQL server and gives its URL. The suite brings the server itself."""
+def running_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real PostgreSQL server. The suite brings it itself."""
     server, reason = server_or_reason(tmp_path_factory.mktemp("pg"))
     if server is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"no PostgreSQL server: {reason}")
-        pytest.skip(f"no PostgreSQL server: {reason}")
-    yield server.new_database
+        _lacking(f"no PostgreSQL server: {reason}")
+    yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(running_postgresql: Server) -> Callable[[], str]:
+    """Makes a fresh database with the newest schema on a real PostgreSQL server and gives its URL."""
+    return running_postgresql.migrated_database
 
 
 @pytest.fixture(params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty, migrated database: once SQLite, once PostgreSQL."""
+    """The URL of a database for one system: once SQLite, once PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'checkout.db'}"
     make: Callable[[], str] = request.getfixturevalue("postgresql_server")
@@ -57,7 +77,27 @@ def sqlite_system(tmp_path: Path) -> Iterator[System]:
 @pytest.fixture(scope="session")
 def node() -> str:
     """The path of Node.js."""
-    found = shutil.which("node")
-    if found is None:
-        pytest.skip("node is not installed")
-    return found
+    found, reason = node_or_reason()
+    return found or _lacking(f"no Node.js: {reason}")
+
+
+@pytest.fixture(scope="session")
+def node_modules(node: str) -> Path:
+    """The working directory in which Node.js finds the packages of ``tests/javascript``."""
+    try:
+        return modules()
+    except NoJavaScript as problem:
+        return _lacking(f"no packages for Node.js: {problem}")
+
+
+@pytest.fixture(scope="session")
+def php() -> str:
+    """The path of PHP's command line."""
+    return shutil.which("php") or _lacking("php is not installed; on Debian: apt-get install php-cli")
+
+
+def _lacking(reason: str) -> NoReturn:
+    """A loud skip; a failure where nothing may be skipped."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

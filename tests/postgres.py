@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.engine import make_url
 
+from tests.system import migrate_once
+
 
 class Server:
     """Makes databases on a running server; stops it if the suite started it."""
@@ -17,12 +19,24 @@ class Server:
     def __init__(self, admin_url: str, stop: object = None) -> None:
         self._admin = make_url(admin_url).set(drivername="postgresql")
         self._stop = stop
+        self._template: str | None = None
 
     def new_database(self) -> str:
         """A fresh, empty database; its SQLAlchemy URL."""
+        return self._create("")
+
+    def migrated_database(self) -> str:
+        """A fresh database with the newest schema, copied from one that was migrated once; its SQLAlchemy URL."""
+        if self._template is None:
+            made = self.new_database()
+            migrate_once(made)
+            self._template = make_url(made).database
+        return self._create(f' TEMPLATE "{self._template}"')
+
+    def _create(self, clause: str) -> str:
         name = f"checkout_{uuid.uuid4().hex}"
         with psycopg.connect(self._admin.render_as_string(hide_password=False), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}"{clause}'.encode())
         return self._admin.set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
 
     def stop(self) -> None:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from sqlalchemy.engine import make_url
 
 from checkout.app import Services, build
 from checkout.config import Settings
@@ -290,6 +293,38 @@ class System:
             return [one.type for one in notifications.notifications_on(unit, subject)]
 
 
+def migrate_once(database_url: str) -> None:
+    """Give a database the newest schema, and let it go again, so that it can be copied."""
+    database = Database(database_url)
+    migrate(database, installation_id="ins_test", now=START)
+    database.close()
+
+
+@cache
+def _schema() -> bytes:
+    """A migrated SQLite database, byte for byte: migrating takes far longer than copying."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "schema.db"
+        migrate_once(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def _copy_schema(path: Path) -> None:
+    if not path.exists():
+        path.write_bytes(_schema())
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    """The settings, with the keys in them read once: checking an RSA key takes longer than most tests."""
+    elsewhere = {**environ, "CHECKOUT_DATABASE_URL": "sqlite:///checkout.db"}
+    return replace(_read(frozenset(elsewhere.items())), database_url=environ["CHECKOUT_DATABASE_URL"])
+
+
+@cache
+def _read(environ: frozenset[tuple[str, str]]) -> Settings:
+    return Settings.from_env(dict(environ))
+
+
 def make_system(
     database_url: str,
     *,
@@ -300,17 +335,20 @@ def make_system(
     store: str = "Shop",
     **changes: str,
 ) -> System:
-    """Build, migrate, and make one store with its notification endpoint."""
+    """Build, migrate where that is not done, and make one store with its notification endpoint."""
     clock = clock or Clock()
     mint, shop = MintScript(clock), ShopScript()
+    if database_url.startswith("sqlite"):
+        _copy_schema(Path(make_url(database_url).database or ""))
     services = build(
-        Settings.from_env(environment(database_url, **{**(settings or {}), **changes})),
+        _settings(environment(database_url, **{**(settings or {}), **changes})),
         clock=clock,
         stable_mint_transport=None if real_network else httpx.MockTransport(mint),
         stables_transport=None if real_network else stables or httpx.MockTransport(lambda request: httpx.Response(503)),
         storefront_transport=httpx.MockTransport(shop),
     )
-    migrate(services.context.database, installation_id="ins_test", now=clock())
+    if not database_url.startswith("sqlite"):
+        migrate(services.context.database, installation_id="ins_test", now=clock())
     made = services.stores.create(store, ["https://shop.example"], who="tester")
     services.stores.set(made.id, {"notify_url": "https://shop.example/hooks"}, who="tester")
     services.stores.rule(

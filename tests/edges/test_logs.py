@@ -24,11 +24,11 @@ from checkout.logs import REDACTED, about, configure, forbidden
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     """Our configuration on a stream of its own; the libraries' is put back afterwards."""
-    handlers, level = logging.root.handlers[:], logging.root.level
+    handlers, level, before = logging.root.handlers[:], logging.root.level, structlog.get_config()
     output = io.StringIO()
     configure(output)
     yield output
-    structlog.reset_defaults()
+    structlog.configure(**before)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
 
@@ -278,8 +278,8 @@ def test_no_name_is_a_way_around(stream: io.StringIO) -> None:
 def test_configuring_warns_about_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        handlers, level = logging.root.handlers[:], logging.root.level
+        handlers, level, before = logging.root.handlers[:], logging.root.level, structlog.get_config()
         configure(io.StringIO())
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
-        structlog.reset_defaults()
+        structlog.configure(**before)

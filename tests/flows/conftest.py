@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import Server
 from tests.system import System, make_system
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - folders of our own are made inside
@@ -26,11 +27,20 @@ def fast_folder() -> Iterator[Path]:
 
 @pytest.fixture(params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, fast_folder: Path) -> str:
-    """The URL of an empty database: once SQLite, once PostgreSQL."""
+    """The URL of a database for one system: once SQLite, once PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{fast_folder / 'checkout.db'}"
     make: Callable[[], str] = request.getfixturevalue("postgresql_server")
     return make()
+
+
+@pytest.fixture(params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def empty_database_url(request: pytest.FixtureRequest, fast_folder: Path) -> str:
+    """The URL of a database without tables: once SQLite, once PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{fast_folder / 'checkout.db'}"
+    server: Server = request.getfixturevalue("running_postgresql")
+    return server.new_database()
 
 
 @pytest.fixture

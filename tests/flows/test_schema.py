@@ -39,8 +39,8 @@ def test_what_migrations_make_is_what_the_code_declares(system: System) -> None:
         assert checks >= {str(one.name) for one in table.constraints if isinstance(one, CheckConstraint)}
 
 
-def test_a_database_of_the_first_version_keeps_its_rows(database_url: str) -> None:
-    database = Database(database_url)
+def test_a_database_of_the_first_version_keeps_its_rows(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
     upgrade(database, "0001")
     at = START.replace(tzinfo=None).isoformat(sep=" ") if database.is_sqlite else START.isoformat()
     with database.write() as unit:

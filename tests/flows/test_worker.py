@@ -22,6 +22,7 @@ from checkout.store.tables import event, notification, payment, session
 from checkout.store.work import Queue, claim, give_back, holds, release, wake
 from checkout.worker import Bell, Worker
 from tests.deliveries import beside, fates, kept, last
+from tests.postgres import Server
 from tests.system import System, environment
 
 Step = Callable[[str, str], None]
@@ -329,8 +330,8 @@ def test_a_payment_that_is_gone_or_an_unknown_row_never_stops_the_worker(sqlite_
 
 
 @pytest.mark.postgresql
-def test_a_worker_that_cannot_look_for_work_goes_on_trying(postgresql_server: Callable[[], str]) -> None:
-    services = build(Settings.from_env(environment(postgresql_server())))  # a database without tables
+def test_a_worker_that_cannot_look_for_work_goes_on_trying(running_postgresql: Server) -> None:
+    services = build(Settings.from_env(environment(running_postgresql.new_database())))  # a database without tables
     worker = services.worker("hopeful")
     running = threading.Thread(target=worker.run)
     running.start()
