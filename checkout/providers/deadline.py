@@ -9,6 +9,7 @@ seen.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
@@ -156,12 +157,18 @@ class _Body(httpx.SyncByteStream):
             close()
 
 
+@functools.cache
+def trusted() -> ssl.SSLContext:
+    """The certificate authorities that are trusted, once per process: reading them takes longer than most commands."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class DeadlineTransport(httpx.BaseTransport):
     """A pool of HTTP/1.1 connections without proxies, retries or redirects, obeying :func:`within`."""
 
     def __init__(self, *, connections: int, resolve: Resolve = addresses_of, tls: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls if tls is not None else httpx.create_ssl_context(trust_env=False),
+            ssl_context=tls if tls is not None else trusted(),
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=KEEPALIVE_S,

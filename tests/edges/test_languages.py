@@ -210,17 +210,17 @@ def test_an_address_that_leads_nowhere_says_so_in_the_browsers_language(client: 
     assert "Diese Zahlungsseite gibt es nicht" in page.words
 
 
-@pytest.mark.parametrize("code", OTHERS)
 @pytest.mark.parametrize("shown", list(every_page()), ids=lambda shown: shown.path)
 def test_every_page_works_in_every_language(
-    client: FlaskClient, use_case: FakeShopper, linking: FakeLinks, shown: Shown, code: str
+    client: FlaskClient, use_case: FakeShopper, linking: FakeLinks, shown: Shown
 ) -> None:
     shown.put(use_case, linking)
-    page = read(client, shown.path, language=code)
-    assert [html["lang"] for html in page.all("html")] == [code]
     english = read(client, shown.path)
-    assert page.words != english.words
-    assert not re.search(r"%\(|⟦", page.words)
+    for code in OTHERS:
+        page = read(client, shown.path, language=code)
+        assert [html["lang"] for html in page.all("html")] == [code]
+        assert page.words != english.words
+        assert not re.search(r"%\(|⟦", page.words)
 
 
 # Amounts and dates
