@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import io
 import json
+import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from checkout.errors import StoreUnavailable
 from checkout.store.metrics import figures
 from checkout.web import hooks
 from checkout.web.reading import BODY_MAX
@@ -212,22 +212,20 @@ def test_neither_content_type_nor_content_encoding_change_what_is_verified(share
         assert sent.status_code == 200
 
 
-def test_a_busy_database_is_503_and_never_500(shared_api: Api) -> None:
-    class Busy:
-        def receive(self, *_: object) -> None:
-            raise StoreUnavailable("the database is busy")
-
-    class Wired:
-        inbox = Busy()
-
-    services = shared_api.app.extensions["checkout"]
-    shared_api.app.extensions["checkout"] = Wired()
+def test_a_database_that_another_process_keeps_locked_is_503_and_the_delivery_comes_again(api: Api) -> None:
+    body = event(api)
+    other = sqlite3.connect(str(api.system.database.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
     try:
-        answer = shared_api.deliver(b"{}")
+        answer = api.deliver(body)
     finally:
-        shared_api.app.extensions["checkout"] = services
+        other.execute("ROLLBACK")
+        other.close()
     problem(answer, 503, "database-unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
+    assert kept(api) == {}
+    assert api.deliver(body).status_code == 200
+    assert kept(api) == {"received": 1}
 
 
 def test_with_all_places_taken_a_delivery_is_told_to_come_back(shared_api: Api) -> None:
