@@ -30,7 +30,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
 torture: setup
 	$(BIN)/python -m tests.acceptance.torture --rounds $(or $(ROUNDS),100)

@@ -1,15 +1,16 @@
-"""The processes of a run: the upstream, the floor and the service, each under the same gunicorn, and their CPU time."""
+"""The processes of a run: the upstream, the floors, the service and its worker, with their CPU time and memory."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,30 @@ class Server:
     worker_pid: int
 
     def cpu_s(self) -> float:
-        """User and system time of the serving process so far, in seconds, to the nanosecond.
+        return cpu_s(self.worker_pid)
 
-        Linux names the CPU clock of another process by its id (``clock_getcpuclockid``); all its threads count.
-        """
-        return time.clock_gettime((~self.worker_pid << 3) | 2)
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far, in seconds, to the nanosecond.
+
+    Linux names the CPU clock of another process by its id (``clock_getcpuclockid``); all its threads count.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def resident_mb(pid: int) -> float:
+    """Memory of a process that is in RAM now, in megabytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @contextmanager
 def process(command: list[str], environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[str]]:
-    """A child that is ended with the block."""
+    """A child that is ended with the block; it reads what is written to its stdin."""
     with log.open("a") as sink:
-        child = subprocess.Popen(command, env=dict(environ), stdout=subprocess.PIPE, stderr=sink, text=True)
+        child = subprocess.Popen(
+            command, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True
+        )
     try:
         yield child
     finally:
@@ -49,17 +62,42 @@ def process(command: list[str], environ: Mapping[str, str], log: Path) -> Iterat
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 @contextmanager
 def upstream(delay_ms: int, log: Path) -> Iterator[str]:
-    """The stand-in for Stable Mint; its base URL."""
+    """The stand-in for both providers; its base URL."""
     command = [sys.executable, "-m", "benchmarks.upstream", str(delay_ms)]
     with process(command, os.environ, log) as child:
         assert child.stdout is not None
         yield f"http://127.0.0.1:{int(child.stdout.readline())}"
+
+
+@contextmanager
+def outbox(database_url: str, upstream_url: str, log: Path) -> Iterator[Callable[[int], float]]:
+    """The bare outbox; a function that has it work off so many rows and returns the seconds that took."""
+    command = [sys.executable, "-m", "benchmarks.outbox", database_url, upstream_url]
+    with process(command, os.environ, log) as child:
+
+        def work_off(steps: int) -> float:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            print(steps, file=child.stdin, flush=True)
+            return float(child.stdout.readline())
+
+        yield work_off
+
+
+@contextmanager
+def worker(environ: Mapping[str, str], log: Path) -> Iterator[int]:
+    """``checkout worker``; its process id, once it works."""
+    command = [sys.executable, "-m", "checkout", "worker", "--json"]
+    with process(command, {**os.environ, **environ}, log) as child:
+        assert child.stdout is not None
+        yield int(json.loads(child.stdout.readline())["pid"])
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""A stand-in for Stable Mint's session call: keep-alive, a fixed answer, an optional delay. Its own process.
+"""A stand-in for both providers: keep-alive, answers made from nothing but the request, an optional delay. Its own process.
 
 ``python -m benchmarks.upstream DELAY_MS`` prints its port and serves until it is ended. Service and floor both call
-it, so what it costs is nobody's.
+it, so what it costs is nobody's. What it answers as Stables is in :mod:`benchmarks.stables`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import time
 import uuid
 from typing import Final
 
+from benchmarks.stables import Stables
+
 #: How long the session it promises lives.
 SESSION_LIFE_S: Final = 1800
 
@@ -22,35 +24,40 @@ class Connection(socketserver.StreamRequestHandler):
 
     disable_nagle_algorithm = True
     delay_s = 0.0
+    stables = Stables()
 
     def handle(self) -> None:
-        while self._request():
+        while (asked := self._request()) is not None:
             if self.delay_s:
                 time.sleep(self.delay_s)
-            ident = str(uuid.uuid4())
-            host, port = self.request.getsockname()[:2]
-            answer = {
-                "url": f"http://{host}:{port}/sessions/{ident}",
-                "expiresAt": int(time.time()) + SESSION_LIFE_S,
-                "reference": ident[:13],
-            }
+            method, path, content = asked
+            answer = self.stables.answer(method, path, content) if path.startswith("/api/v1/") else self._session()
             body = json.dumps(answer).encode()
             head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
             self.wfile.write(head.encode() + body)
 
-    def _request(self) -> bool:
-        """Read one request and forget it; False when the connection has ended."""
-        length = 0
+    def _session(self) -> dict[str, object]:
+        """Stable Mint's answer to every session."""
+        ident = str(uuid.uuid4())
+        host, port = self.request.getsockname()[:2]
+        return {
+            "url": f"http://{host}:{port}/sessions/{ident}",
+            "expiresAt": int(time.time()) + SESSION_LIFE_S,
+            "reference": ident[:13],
+        }
+
+    def _request(self) -> tuple[str, str, bytes] | None:
+        """Read one request: method, path and body; None when the connection has ended."""
         line = self.rfile.readline()
         if not line:
-            return False
-        while line not in (b"\r\n", b""):
+            return None
+        method, path = line.decode("latin-1").split(" ")[:2]
+        length = 0
+        while (line := self.rfile.readline()) not in (b"\r\n", b""):
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
-            line = self.rfile.readline()
-        self.rfile.read(length)
-        return True
+        return method, path, self.rfile.read(length)
 
 
 class Upstream(socketserver.ThreadingTCPServer):

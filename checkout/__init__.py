@@ -17,15 +17,16 @@ Edges, one outside thing each::
 Use cases, without a framework::
 
     paying/         a request becomes a paid order: payments, sessions, what a shopper sees
-    inbox, events   a delivery is stored; later it moves something
+    inbox, events   a delivery is stored; later it moves something (receiving: one deposit's news)
     treasury        evidence that money arrived (evidence_import: many at once; late_news: news that never came)
     paying_out/     propose, quote, mandate, transfer, reveal, fund, home
     refunding/      money back to the shopper, sent once
     enrolling/      the merchant and its bank accounts at Stables
     explaining/     statements, reports, the evidence bundle
     cases, recovery what waits for a person, and the way out
-    notifications   what the storefront is told
+    telling/        what storefronts are told: messages, endpoints, turns, sending again
     stores, people  who sells, who acts                 restoring     after a backup came back
+    api_keys        whose request this is, and may it (allowances: how many in a minute)
     worker          the loop that does what is due      context       what each use case is given
 
 Doors::

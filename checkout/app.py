@@ -14,10 +14,12 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from checkout import identifiers
+from checkout.api_keys import ApiKeys
 from checkout.config import Mode, Settings
 from checkout.context import Context
 from checkout.enrolling.onboarding import Onboarding
 from checkout.enrolling.payout_accounts import PayoutAccounts
+from checkout.enrolling.standings import Standings
 from checkout.enrolling.subscriptions import Subscriptions
 from checkout.events import Events
 from checkout.evidence_import import EvidenceImport
@@ -27,7 +29,6 @@ from checkout.explaining.report import Report
 from checkout.explaining.statements import Statements
 from checkout.inbox import Inbox
 from checkout.late_news import LateNews
-from checkout.notifications import Notifications
 from checkout.paying.clockwork import Clockwork
 from checkout.paying.customers import Customers
 from checkout.paying.links import Links
@@ -44,7 +45,8 @@ from checkout.paying_out.transfers import Following
 from checkout.people import People
 from checkout.providers.stable_mint import StableMint
 from checkout.providers.stables import Stables
-from checkout.providers.storefront import Storefront, outward
+from checkout.providers.storefront import Storefront
+from checkout.providers.storefront import client as storefront_client
 from checkout.providers.transport import Wire, build_client
 from checkout.refunding.refund_resolving import RefundResolving
 from checkout.refunding.refund_sending import RefundSending
@@ -55,6 +57,9 @@ from checkout.sealing import Sealer
 from checkout.store import payouts as payout_rows
 from checkout.store.engine import Database
 from checkout.stores import Stores
+from checkout.telling.endpoints import Endpoints
+from checkout.telling.notifications import Notifications
+from checkout.telling.resending import Resending
 from checkout.treasury import Treasury
 from checkout.worker import Worker
 
@@ -75,6 +80,7 @@ class Services:
 
     context: Context
     stores: Stores
+    api_keys: ApiKeys
     looks: Looks
     people: People
     payments: Payments
@@ -88,6 +94,7 @@ class Services:
     payout_accounts: PayoutAccounts
     onboarding: Onboarding
     subscriptions: Subscriptions
+    standings: Standings
     payouts: Payouts
     policies: Policies
     price_guard: PriceGuard
@@ -98,6 +105,8 @@ class Services:
     offramp: Offramp
     following: Following
     notifications: Notifications
+    endpoints: Endpoints
+    resending: Resending
     clockwork: Clockwork
     report: Report
     statements: Statements
@@ -141,6 +150,7 @@ class Services:
             follow_payout=self.follow_payout,
             run_policy=self.policies.step,
             send_refund=self.refund_sending.step,
+            read_customer=self.standings.step,
             deliver=self.notifications.step,
             look_at_payment=self.clockwork.step,
         )
@@ -169,7 +179,7 @@ def build(
     mint_settings, stables_settings = settings.stable_mint, settings.stables
     mint_http = build_client(mint_settings.api_url, timeout=timeout, transport=stable_mint_transport)
     stables_http = build_client(stables_settings.api_url, timeout=timeout, transport=stables_transport)
-    shop_http = httpx.Client(transport=storefront_transport or outward(sandbox=sandbox), trust_env=False)
+    shop_http = storefront_client(sandbox=sandbox, transport=storefront_transport)
     stable_mint = StableMint(
         Wire(mint_http, timeout=timeout),
         api_key=mint_settings.api_key,
@@ -187,13 +197,14 @@ def build(
         sandbox=sandbox,
         clock=clock,
     )
-    sender = Storefront(shop_http)
+    sender = Storefront(shop_http, sandbox=sandbox)
     sessions = Sessions(context, stable_mint)
     payments = Payments(context, sessions, ProviderGate(THREADS // 2))
     refunds = Refunds(context)
     return Services(
         context=context,
         stores=Stores(context),
+        api_keys=ApiKeys(context),
         looks=Looks(context),
         people=People(context),
         payments=payments,
@@ -207,6 +218,7 @@ def build(
         payout_accounts=PayoutAccounts(context, stables),
         onboarding=Onboarding(context, stables),
         subscriptions=Subscriptions(context, stables),
+        standings=Standings(context, stables),
         payouts=Payouts(context, stables),
         policies=Policies(context),
         price_guard=PriceGuard(context, stables),
@@ -217,6 +229,8 @@ def build(
         offramp=Offramp(context, stables),
         following=Following(context, stables),
         notifications=Notifications(context, sender),
+        endpoints=Endpoints(context),
+        resending=Resending(context),
         clockwork=Clockwork(context),
         report=Report(context),
         statements=Statements(context),

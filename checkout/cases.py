@@ -38,6 +38,10 @@ _RETRY: Final = "checkout payouts retry {subject}"
 _CANCEL: Final = "checkout payouts cancel {subject}"
 _SHOW_EVENT: Final = "checkout events show {subject}"
 _REPLAY: Final = "checkout events replay {subject}"
+_MISSED: Final = (
+    "checkout notifications list --endpoint {subject} --state abandoned",
+    "checkout notifications resend --endpoint {subject} --missed --from TIME",
+)
 _SILENT: Final = Kind(
     "Stable Mint has sent no news for longer than this stage takes; ask them.",
     (_SHOW_PAYMENT, _TRACE, "checkout deposits settled DEPOSIT --evidence TEXT", "checkout treasury import FILE"),
@@ -82,7 +86,15 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             ("checkout events list --state unverified", "checkout events reverify --all", "checkout keys check"),
         ),
         "notification_undelivered": Kind(
-            "A store's endpoint did not take a notification for three days.", ("checkout stores show {subject}",)
+            "An endpoint that takes others did not take a notification for three days.", _MISSED
+        ),
+        "endpoint_disabled": Kind(
+            "A store's endpoint took nothing for days, or said that it is gone: it is sent nothing more.",
+            ("checkout notifications test {subject}", "checkout notifications enable {subject} --resend-missed", *_MISSED),
+        ),
+        "merchant_standing": Kind(
+            "Stables waits for you, or has refused the merchant: no payout can be made in its name.",
+            ("checkout stables status", "checkout stables link {subject}", "checkout accounts customers"),
         ),
         "customer_not_approved": Kind("Stables has not approved payouts for the customer.", _HELD),
         "customer_unreadable": Kind("Stables does not show us the customer.", _HELD),
@@ -147,6 +159,10 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "refund_contradiction": Kind(
             "Stable Mint's news of a withdrawal contradicts what was known of it; ask them which is true.",
             (_SHOW_REFUND, _TRACE),
+        ),
+        "refund_needs_approval": Kind(
+            "A refund was approved before the database was restored, and may have been sent since.",
+            (_SHOW_REFUND, "checkout refunds approve {subject}"),
         ),
         "refund_declined": Kind(
             "Stable Mint declined a refund; nothing was sent. Ask for another when its cause is removed.", (_SHOW_REFUND,)

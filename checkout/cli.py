@@ -24,6 +24,7 @@ from checkout.commands.events import events
 from checkout.commands.evidence import evidence
 from checkout.commands.init import init, migrate
 from checkout.commands.keys import keys
+from checkout.commands.notifications import notifications
 from checkout.commands.payments import payments
 from checkout.commands.payouts import payouts
 from checkout.commands.people import people
@@ -125,7 +126,7 @@ def cli() -> None:
 
 for _command in (
     init, migrate, keys, doctor, serve, worker, simulator, demo, stores, people, stables,
-    accounts, customers, payments, events, cases,
+    accounts, customers, payments, events, notifications, cases,
     treasury, deposits, payouts, policies, refunds, trace, report, statement, evidence, restore, reconcile,
 ):  # fmt: skip
     cli.add_command(_command)

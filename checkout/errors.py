@@ -7,7 +7,10 @@ CheckoutError
 ├── BadSignature           a delivery is not proven to come from the provider
 ├── RequestRefused         a request has bad fields; all of them, by name
 ├── NotAuthenticated       a store key or a person's secret is wrong
+│   └── KeyOutOfPlace      it may be a key, but not here or not sent like this
 ├── NotPermitted           the key is known, and is for something else
+│   └── ScopeMissing       it has not the scope that this needs
+├── TooManyRequests        the key's requests of this minute are used up; try again later
 ├── NotFound               nothing of that kind has that id
 ├── NotPossible            the subject's state, a rule or a pause does not allow this now
 │   ├── ForbiddenMove      a state machine has no such move
@@ -60,8 +63,31 @@ class NotAuthenticated(CheckoutError):
     """A store key or a person's secret is missing or wrong."""
 
 
+class KeyOutOfPlace(NotAuthenticated):
+    """It may be a key, but not here or not sent like this: the message says what to do, and quotes nothing."""
+
+
 class NotPermitted(CheckoutError):
     """The key is known, and is for something else."""
+
+
+class ScopeMissing(NotPermitted):
+    """The key has not the scope that this needs."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"This needs a key of the scope `{scope}`; `checkout stores key STORE --scope {scope}` makes one "
+            "(--scope may be repeated)."
+        )
+        self.scope = scope
+
+
+class TooManyRequests(CheckoutError):
+    """The key's requests of this minute are used up: try again later."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("the key's requests of this minute are used up")
+        self.retry_after_s = retry_after_s
 
 
 class NotFound(CheckoutError):

@@ -14,9 +14,9 @@ from typing import Any, Final
 from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible
 from checkout.inbox import STABLE_MINT, EventState, Reading, read_body
-from checkout.paying.reckoning import reckon
+from checkout.receiving import News, entered_by_hand, receive
 from checkout.refunding.refund_news import NEWS, hear
-from checkout.rules.deposits import FAILED, MONEY_STAGES, Stage, advance, stage_of
+from checkout.rules.deposits import MONEY_STAGES, stage_of
 from checkout.rules.money import CURRENCY_EXPONENTS, Money, read_provider_amount
 from checkout.rules.work import (
     EVENT_BACKOFF_MAX,
@@ -25,14 +25,13 @@ from checkout.rules.work import (
     UNMATCHED_GIVE_UP,
     backoff,
 )
-from checkout.store import events, payments, payouts, stores
+from checkout.store import events, merchants, payments, payouts, stores
 from checkout.store.engine import Unit
-from checkout.store.moves import WORKER, close_by_proof, open_case, record_act, record_move, reopen_case
-from checkout.store.records import DepositRow, EventRow, PaymentRow, SessionRow
+from checkout.store.moves import close_by_proof, open_case, record_act, reopen_case
+from checkout.store.records import EventRow, PaymentRow, SessionRow
 from checkout.store.tables import event as event_table
 from checkout.store.tables import payout as payout_table
 from checkout.store.work import release, wake
-from checkout.treasury import declare, withdraw_declared
 
 #: Stables event types that we know (providers.md B2); those about transfers wake a payout, some ask for a person.
 STABLES_KNOWN: Final = frozenset(
@@ -44,6 +43,10 @@ STABLES_KNOWN: Final = frozenset(
         "rfi.created", "rfi.updated", "rfi.resolved",
     }
 )  # fmt: skip
+#: After these a customer of ours is read again: what it may do has perhaps changed.
+STABLES_ABOUT_CUSTOMERS: Final = frozenset(
+    {"customer.created", "customer.updated", "kyc_link.updated.status_transitioned"}
+)
 STABLES_FOR_A_PERSON: Final = frozenset({"travel_rule.wallet_verification_required", "rfi.created", "rfi.updated"})
 
 
@@ -184,17 +187,22 @@ class Events:
         deposit = payments.deposit_by_reference(unit, reference)
         if deposit is not None and money is not None and deposit.money not in (None, money):
             raise Parked(EventState.QUARANTINED, f"states {money}, an earlier event stated {deposit.money}")
+        if money is not None and (deposit is None or deposit.money is None):
+            self._doubt_evidence(unit, session, reference)
         self._learn_session_id(unit, session, content, now)
-        changed, ident = self._move(unit, row, payment, session, deposit, reference, stated, money, content, now)
-        if not changed:
-            return Verdict(EventState.IGNORED, "nothing new", ident)
-        if deposit is not None and deposit.settlement_record_id is not None:
-            withdraw_declared(unit, self._context, ident, now=now)
-        cause = f"event {row.id} {reading.event_type}"
-        reckon(unit, self._context, payment, cause=cause, now=now, last_news_at=now)
-        if stated == Stage.SETTLED:
-            declare(unit, self._context, ident, now=now)
-        return Verdict(EventState.APPLIED, "", ident)
+        foreign = self._is_foreign(unit, payment, content)
+        news = News(reference, stated, money, foreign, f"event {row.id} {reading.event_type}")
+        changed, ident = receive(unit, self._context, payment, session, deposit, news, now=now)
+        return Verdict(EventState.APPLIED, "", ident) if changed else Verdict(EventState.IGNORED, "nothing new", ident)
+
+    def _doubt_evidence(self, unit: Unit, session: SessionRow, reference: str) -> None:
+        """Money under one reference, after a person has entered the session's money under another: is it the same money?"""
+        for one in entered_by_hand(unit, session, but=reference):
+            raise Parked(
+                EventState.QUARANTINED,
+                f"names {reference[:60]}, and {one.reference[:60]} of its session was entered by hand. The same money: "
+                f"`checkout deposits known-as {one.id}`; more money: `checkout deposits settled {session.id} --another`",
+            )
 
     def _check_partner(self, content: dict[str, Any]) -> None:
         """V1 carries partnerId, both carry partnerName: where they are present they must be ours."""
@@ -266,64 +274,6 @@ class Events:
             payments.update_session(unit, session.id, provider_session_id=stated)
             events.make_unmatched_due(unit, now=now, reference=session.reference, session_id=stated)
 
-    def _move(
-        self,
-        unit: Unit,
-        row: EventRow,
-        payment: PaymentRow,
-        session: SessionRow,
-        deposit: DepositRow | None,
-        reference: str,
-        stated: str,
-        money: Money | None,
-        content: dict[str, Any],
-        now: datetime,
-    ) -> tuple[bool, str]:
-        """Store what the event adds to the deposit; (anything new?, deposit id)."""
-        before = None if deposit is None or deposit.stage is None else Stage(deposit.stage)
-        after = before if stated == FAILED else advance(before, Stage(stated))
-        failed = stated == FAILED or (deposit is not None and deposit.failed)
-        foreign = self._is_foreign(unit, payment, content) or (deposit is not None and deposit.foreign)
-        arrives = money is not None and (deposit is None or deposit.money is None)
-        values: dict[str, Any] = {"stage": after, "failed": failed, "foreign": foreign}
-        if arrives and money is not None:
-            over = (payment.expired_at, payment.cancelled_at, session.ended_at)
-            late = any(moment is not None for moment in over)
-            values |= {"amount_minor": money.minor, "currency": money.currency, "late": late}
-        if after is Stage.SETTLED and before is not Stage.SETTLED:
-            values["settled_at"] = now
-        if deposit is None:
-            ident = self._context.new_id("dep")
-            values = {
-                "id": ident, "reference": reference, "session_id": session.id, "payment_id": payment.id,
-                "store_id": payment.store_id, "late": False, "refund_live": False, "created_at": now, "moves": 1, **values,
-            }  # fmt: skip
-            payments.insert_deposit(unit, values)
-            self._keep_move(unit, row, ident, 1, None, stated, now)
-            events.make_unmatched_due(unit, now=now, reference=reference)
-            return True, ident
-        new_failure = failed and not deposit.failed
-        if after is before and not new_failure and not arrives and foreign == deposit.foreign:
-            return False, deposit.id
-        moved = after is not before or new_failure
-        payments.update_deposit(unit, deposit.id, moves=deposit.moves + moved, **values)
-        if moved:
-            self._keep_move(unit, row, deposit.id, deposit.moves + 1, before, stated, now)
-        return True, deposit.id
-
-    def _keep_move(
-        self,
-        unit: Unit,
-        row: EventRow,
-        subject: str,
-        position: int,
-        before: str | None,
-        after: str,
-        now: datetime,
-    ) -> None:
-        cause = f"event {row.id} {row.event_type}"
-        record_move(unit, subject, position, before, after, cause=cause, who=WORKER, at=now)
-
     def _is_foreign(self, unit: Unit, payment: PaymentRow, content: dict[str, Any]) -> bool:
         """Whether the event says the money went elsewhere: a type other than Partner, or an address that is not ours."""
         kind = _text(content, "blockchainDestinationType")
@@ -349,6 +299,8 @@ class Events:
                 detail=f"{reading.event_type}: see the provider's dashboard for what it asks and until when",
             )  # fmt: skip
             return Verdict(EventState.APPLIED, "waits for a person")
+        if reading.event_type in STABLES_ABOUT_CUSTOMERS:
+            return self._customer(unit, reading, now)
         if not reading.event_type.startswith("transfer."):
             return Verdict(EventState.IGNORED, "known; moves nothing")
         transfer = None
@@ -358,6 +310,17 @@ class Events:
             raise Parked(EventState.UNMATCHED, "names no transfer of ours yet")
         wake(unit, payout_table, transfer.payout_id, now=now)
         return Verdict(EventState.APPLIED, "the payout looks at its transfer", transfer.payout_id)
+
+    def _customer(self, unit: Unit, reading: Reading, now: datetime) -> Verdict:
+        """News of a customer says nothing by itself: it makes the worker read where the customer stands."""
+        detail = reading.content.get("event_object")
+        named = _text(detail, "customer_id") if isinstance(detail, dict) else None
+        if named is None and reading.event_type.startswith("customer."):
+            named = reading.reference
+        if named is None or not merchants.is_ours(unit, named.lower()):
+            return Verdict(EventState.IGNORED, "names no customer that we pay out for")
+        merchants.make_standing_due(unit, named.lower(), now=now)
+        return Verdict(EventState.APPLIED, "the customer is read again", named.lower())
 
 
 def _text(content: dict[str, Any], name: str) -> str | None:

@@ -29,6 +29,7 @@ from checkout.context import Context
 from checkout.errors import IdempotencyReused, NotFound, NotPossible, RequestRefused
 from checkout.store import explaining, payouts, stores
 from checkout.store.engine import Unit
+from checkout.store.pages import Page
 from checkout.store.records import SettlementRecordRow, StoreRow
 from checkout.treasury import Entered, enter
 
@@ -113,6 +114,15 @@ class EvidenceImport:
             if record is None or record.store_id != store.id:
                 raise NotFound("settlement record", ident)
             return record, [one.id for one in payouts.deposits_in_record(unit, ident)]
+
+    def page(
+        self, store: StoreRow, page: Page, *, asset: str | None = None, network: str | None = None
+    ) -> tuple[list[tuple[SettlementRecordRow, list[str]]], bool]:
+        """Records of this store with their deposits, newest first, and whether there are more."""
+        with self._context.database.read() as unit:
+            found, more = payouts.records_on_page(unit, store.id, page, asset=asset, network=network)
+            deposits = payouts.deposits_of_each(unit, [row.id for row in found])
+        return [(row, deposits.get(row.id, [])) for row in found], more
 
     def _record(self, unit: Unit, ident: str) -> SettlementRecordRow:
         record = payouts.settlement_record_by_id(unit, ident)

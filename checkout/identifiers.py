@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, lower case
@@ -31,7 +31,17 @@ def maker(clock: Callable[[], datetime]) -> Callable[[str], str]:
             if number <= last and number >> _RANDOM_BITS == last >> _RANDOM_BITS:
                 number = last + 1 + secrets.randbits(_STEP_BITS)
             last = number
-        characters = [_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
-        return f"{prefix}_{''.join(characters)}"
+        return f"{prefix}_{_written(number)}"
 
     return new_id
+
+
+def earliest(prefix: str, moment: datetime, *, apart: timedelta = timedelta(0)) -> str:
+    """What no identifier made at the moment or later sorts before; ``apart`` is added to the moment."""
+    milliseconds = int(moment.timestamp() * 1000) + int(apart.total_seconds() * 1000)
+    number = min(max(milliseconds, 0), (1 << _MILLISECOND_BITS) - 1) << _RANDOM_BITS
+    return f"{prefix}_{_written(number)}"
+
+
+def _written(number: int) -> str:
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

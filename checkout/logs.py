@@ -17,6 +17,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -115,6 +116,7 @@ def _safe(name: str, value: object) -> object:
     return f"[{type(value).__name__} not written]"
 
 
+@lru_cache(maxsize=1024)  # names come from our own code: there are few, and each is looked at for every line
 def forbidden(name: str) -> bool:
     """Whether a value under this name may be a secret or personal."""
     words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())

@@ -42,6 +42,11 @@ _REFUND: Final = (
     "Never make another before you know: a withdrawal is sent once.",
     "Enter what they answer with `checkout refunds resolve`; an event that names it ends it as well.",
 )
+_DECIDE: Final = (
+    _ASK_STABLES,
+    "Find out where the funds are: the transaction's hash, the provider's answer, the bank statement. Send nothing before.",
+    "Say it with `checkout payouts resolve {subject}` (its --help has every answer): that moves the money, and ends the case.",
+)
 _WHERE: Final = (
     _ASK_STABLES,
     "Find out where the funds are: the transaction's hash, the provider's answer, the bank statement. Send nothing before.",
@@ -61,6 +66,24 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "If the bank statement shows the credit already, keep its line: it confirms the credit at completion.",
             _BY_NEWS,
         ),
+        "notification_undelivered": (
+            "`checkout notifications list --endpoint {subject} --state abandoned` names what it did not take; "
+            "`checkout notifications show ID` has every answer it gave.",
+            "When the shop has mended it, send it again: `checkout notifications resend ID --endpoint {subject}`.",
+            _BY_NOTE,
+        ),
+        "endpoint_disabled": (
+            "Ask the shop's developer; `checkout notifications test {subject}` shows what the endpoint answers now.",
+            "When it works: `checkout notifications enable {subject} --resend-missed`, which also closes this case.",
+            "If it is not wanted any more: `checkout notifications remove {subject}`.",
+        ),
+        "refund_needs_approval": (
+            "Look in Stable Mint's dashboard for a withdrawal of its order, made after the backup: `checkout refunds show "
+            "{subject}` names the order.",
+            "If there is none: `checkout refunds approve {subject}`, and the case closes when it is sent.",
+            "If there is one: leave the refund as it is, so that its amount stays reserved, and close the case with the "
+            "withdrawal's reference: `checkout cases close ID --note TEXT`.",
+        ),
         "refund_unknown": _REFUND,
         "refund_silent": _REFUND,
         "refund_contradiction": _REFUND,
@@ -77,13 +100,18 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "event_failed": _DELIVERY,
         "event_unmatched": _DELIVERY,
         "event_quarantined": _DELIVERY,
+        "merchant_standing": (
+            "`checkout stables status` says what Stables waits for, level by level, and why it refused what it refused.",
+            "Give it on the verification link: `checkout stables link {subject}`; where it was refused for good, ask Stables.",
+            "It closes by itself when Stables tells that payouts are approved; otherwise with a note.",
+        ),
         "customer_not_approved": _HELD,
         "customer_unreadable": _HELD,
         "quote_unfit": _HELD,
         "quote_declined": _HELD,
         "transfer_declined": _HELD,
-        "transfer_mismatch": _WHERE,
-        "exposed_transfer_ended": _WHERE,
+        "transfer_mismatch": _DECIDE,
+        "exposed_transfer_ended": _DECIDE,
         "funded_without_reveal": _WHERE,
         "forgotten_transfer": (
             "`checkout reconcile` shows every transfer that this database does not remember, with Stables' word on each.",
@@ -95,6 +123,7 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "`checkout statement payout {subject}` shows their rate, their fee lines, and what those leave.",
             "Ask Stables to explain the remainder by the transfer's id; a fee they did not list is theirs to name.",
             "If the bank shows another amount, say so: `checkout statement confirm {subject} --amount X --evidence TEXT`.",
+            "If it is no more than you accept, raise the limit: `checkout statement limit STORE --percent P`.",
             "It closes by itself when the remainder is within the limit; otherwise with a note.",
         ),
         "credit_differs": (

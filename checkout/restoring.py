@@ -1,7 +1,8 @@
 """After a restore: no money moves before every transfer that Stables knows has been compared with what is remembered here.
 
 A restored database has forgotten what was done since its backup. A transfer that carries our installation's id and an attempt
-that is no row here was made by a later self of this database: what it paid must not be paid again.
+that is no row here was made by a later self of this database: what it paid must not be paid again. Stable Mint's withdrawals
+cannot be listed: a refund that was approved and not yet sent may have been sent since, and is approved anew or not at all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from checkout.providers.outcome import Accepted, Outcome, Unknown
 from checkout.providers.stables_records import Transfer
 from checkout.rules.payouts import FINAL, MOVES, PayoutState, check_move
 from checkout.rules.work import POLL_SLOW
-from checkout.store import explaining, payouts, stores
+from checkout.store import explaining, payouts, refunds, stores
 from checkout.store.engine import Unit
 from checkout.store.moves import WORKER, record_act, record_move, reopen_case
 from checkout.store.records import PayoutRow
@@ -85,9 +86,22 @@ class Restoring:
                 )  # fmt: skip
             for one in fresh:
                 self._put_before_a_person(unit, one, now)
-            if fresh:
-                explaining.mark_restored(unit, at=now)
+            if fresh and explaining.mark_restored(unit, at=now):
+                self._take_back_approvals(unit, WORKER, now)
         return found
+
+    def _take_back_approvals(self, unit: Unit, who: str, now: datetime) -> None:
+        context = self._context
+        for ident in refunds.take_back_approvals(unit):
+            record_act(
+                unit, context.new_id("act"), who=who, action="refund approval taken back", subject=ident,
+                detail={"because": "the database was restored"}, at=now,
+            )  # fmt: skip
+            reopen_case(
+                unit, context.new_id("case"), kind="refund_needs_approval", subject=ident, at=now,
+                detail="it was approved when the backup was made, and may have been sent since: look for its order in Stable "
+                "Mint's dashboard before it is approved again",
+            )  # fmt: skip
 
     def _forgotten(self, unit: Unit, listed: Sequence[Transfer]) -> list[_Forgotten]:
         ours = (stores.installation_row(unit) or {}).get("id")
@@ -135,6 +149,7 @@ class Restoring:
                     unit, context.new_id("act"), who=who, action="database restored", subject="installation",
                     detail={"note": note[:EVIDENCE_MAX]}, at=now,
                 )  # fmt: skip
+                self._take_back_approvals(unit, who, now)
             marked = (stores.installation_row(unit) or {}).get("restored_at")
         return {"marked_at": None if marked is None else marked.isoformat(), "new": new}
 

@@ -1,46 +1,39 @@
-"""Stores: made and changed by an operator. API keys are shown once and stored hashed; notification secrets sealed."""
+"""Stores: made and changed by an operator, each change with its act. Notification secrets are shown once and sealed."""
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from checkout import sealing, signing
+from checkout.api_keys import add_key
 from checkout.config import Mode
 from checkout.context import Context
 from checkout.destinations.addresses import NETWORKS, address_fits
-from checkout.errors import NotAuthenticated, NotFound, NotPermitted, NotPossible, RequestRefused
+from checkout.errors import NotFound, NotPossible, RequestRefused
 from checkout.rules.money import CURRENCY_EXPONENTS
-from checkout.rules.urls import normal_origin, shop_url_problem, web_url_problem
+from checkout.rules.urls import RETURN_URLS, normal_origin, return_url_problems
 from checkout.store import stores as rows
 from checkout.store.engine import Taken
 from checkout.store.moves import record_act
 from checkout.store.records import StoreRow
+from checkout.telling.endpoints import point_first, url_problem
 from checkout.treasury import PEGS
 
-KEY_PREFIX: Final = {Mode.SANDBOX: "sk_test_", Mode.LIVE: "sk_live_"}
-#: What a key is for, and the words in its row.
-STOREFRONT: Final = "storefront"
-TREASURY: Final = "treasury"
-SCOPES: Final = {STOREFRONT: "read write", TREASURY: "treasury"}
-RETURN_URLS: Final = ("success_url", "exit_url", "error_url", "support_url")
-#: A replaced notification secret signs beside the new one for this long.
-SECRET_OVERLAP: Final = timedelta(hours=24)
 NAME_MAX: Final = 120
+ORIGIN_WANTED: Final = "name at least one origin like https://shop.example (http only for loopback in the sandbox)"
 
 
 @dataclass(frozen=True, slots=True)
 class NewStore:
     id: str
+    key_id: str
     api_key: str = field(repr=False)
 
 
 class Stores:
-    """The operator's verbs on stores, and the API's one question: whose key is this?"""
+    """The operator's verbs on stores."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -55,17 +48,14 @@ class Stores:
         name = name.strip()
         if not name or len(name) > NAME_MAX or not name.isprintable():
             problems["name"] = f"use 1 to {NAME_MAX} printable characters"
-        exact = [normal_origin(one, sandbox=self._sandbox) for one in origins]
-        if not origins or None in exact:
-            problems["origin"] = (
-                "name at least one origin like https://shop.example (http only for loopback in the sandbox)"
-            )
+        exact = self._exact(origins)
+        if exact is None:
+            problems["origin"] = ORIGIN_WANTED
         if problems:
             raise RequestRefused(problems)
         context = self._context
         now = context.clock()
         ident = context.new_id("sto")
-        key = self._new_key()
         try:
             with context.database.write() as unit:
                 rows.insert_store(
@@ -78,86 +68,84 @@ class Stores:
                         "created_by": who,
                     },
                 )
-                rows.insert_key(
-                    unit,
-                    {
-                        "id": context.new_id("key"), "store_id": ident, "key_hash": sealing.token_hash(key),
-                        "hint": key[:12], "scopes": "read write", "created_at": now, "created_by": who,
-                    },
-                )  # fmt: skip
+                key = add_key(context, unit, ident, who=who)
                 record_act(
                     unit, context.new_id("act"), who=who, action="store created", subject=ident,
                     detail={"name": name, "origins": exact}, at=now,
                 )  # fmt: skip
         except Taken:
             raise NotPossible(f"there is a store {name!r} already") from None
-        return NewStore(ident, key)
+        return NewStore(ident, key.id, key.api_key)
 
-    def _new_key(self) -> str:
-        return KEY_PREFIX[self._context.settings.mode] + secrets.token_urlsafe(32)
+    def _exact(self, origins: Sequence[str]) -> list[str] | None:
+        """The origins in the form browsers send them, each once; None unless all of them are such."""
+        found = [normal_origin(one, sandbox=self._sandbox) for one in origins]
+        exact = [one for one in dict.fromkeys(found) if one is not None]
+        return exact if found and None not in found else None
 
-    def new_key(self, store_name: str, *, who: str, scope: str = STOREFRONT) -> str:
-        """One more API key for a store; the old ones go on working until revoked. A key of a scope can do that alone."""
-        context = self._context
-        store = self.find(store_name)
-        now = context.clock()
-        key = self._new_key()
-        with context.database.write() as unit:
-            rows.insert_key(
-                unit,
-                {
-                    "id": context.new_id("key"), "store_id": store.id, "key_hash": sealing.token_hash(key),
-                    "hint": key[:12], "scopes": SCOPES[scope], "created_at": now, "created_by": who,
-                },
-            )  # fmt: skip
-            record_act(
-                unit, context.new_id("act"), who=who, action="key created", subject=store.id, at=now,
-                detail={"hint": key[:12], "scope": scope},
-            )  # fmt: skip
-        return key
+    def set(
+        self, store_name: str, changes: Mapping[str, str | None], *, who: str, origins: Sequence[str] = ()
+    ) -> str | None:
+        """Change return URLs, the notification endpoint or the destination address; a new notification secret, or None.
 
-    def set(self, store_name: str, changes: Mapping[str, str | None], *, who: str) -> str | None:
-        """Change return URLs, the notification endpoint or the destination address; a new notification secret, or None."""
+        ``origins``, where given, are all that are allowed from now on. RequestRefused while something stored returns to
+        another: a return URL of the store, or a payment link that is still active.
+        """
         store = self.find(store_name)
         chosen = {name: value for name, value in changes.items() if value is not None}
-        problems = self._problems(store, chosen)
+        problems: dict[str, str] = {}
+        if origins:
+            exact = self._exact(origins)
+            if exact is None:
+                raise RequestRefused({"origin": ORIGIN_WANTED})
+            problems = self._left_behind(store, exact, chosen)
+            store = replace(store, origins=json.dumps(exact))
+            chosen["origins"] = store.origins
+        problems |= self._problems(store, chosen)
         if problems:
             raise RequestRefused(problems)
         context = self._context
         now = context.clock()
-        secret = signing.generate_webhook_secret() if "notify_url" in chosen else None
+        notify_url = chosen.get("notify_url")
+        columns = {name: value for name, value in chosen.items() if name != "notify_url"}
+        secret: str | None = None
         with context.database.write() as unit:
-            if chosen:
-                rows.update_store(unit, store.id, **chosen)
-            if secret is not None:
-                rows.expire_notification_secrets(unit, store.id, at=now + context.scaled(SECRET_OVERLAP))
-                rows.insert_notification_secret(
-                    unit,
-                    {
-                        "id": context.new_id("sec"), "store_id": store.id,
-                        "secret_sealed": context.sealer.seal_text(secret), "created_at": now, "created_by": who,
-                    },
-                )  # fmt: skip
+            if columns:
+                rows.update_store(unit, store.id, **columns)
+            if notify_url is not None:
+                secret = point_first(unit, context, store.id, url=notify_url, who=who, now=now)
             record_act(
                 unit,
                 context.new_id("act"),
                 who=who,
                 action="store changed",
                 subject=store.id,
-                detail=dict(chosen),
+                detail={**chosen, **({"origins": json.loads(chosen["origins"])} if "origins" in chosen else {})},
                 at=now,
             )
         return secret
 
+    def _left_behind(self, store: StoreRow, exact: list[str], chosen: Mapping[str, str]) -> dict[str, str]:
+        """What returns to an origin that would not be allowed any more, and what to do about it first."""
+        stored = {name: getattr(store, name) for name in RETURN_URLS if name not in chosen}
+        problems = {
+            name: f"is stored as {stored[name]}: keep its origin, or give --{name.replace('_', '-')} anew with it"
+            for name in return_url_problems(stored, exact, sandbox=self._sandbox)
+        }
+        with self._context.database.read() as unit:
+            links = rows.return_urls_of_links(unit, store.id, now=self._context.clock())
+        needing = [ident for ident, urls in links if return_url_problems(urls, exact, sandbox=self._sandbox)]
+        if needing:
+            problems["origin"] = (
+                f"{len(needing)} active payment links return to an origin that is left out, {needing[0]} first: keep it, "
+                "or deactivate them (POST /v1/payment_links/{id}/deactivate)"
+            )
+        return problems
+
     def _problems(self, store: StoreRow, chosen: Mapping[str, str]) -> dict[str, str]:
-        problems: dict[str, str] = {}
-        origins = json.loads(store.origins)
-        for name in RETURN_URLS:
-            problem = shop_url_problem(chosen[name], origins, sandbox=self._sandbox) if name in chosen else None
-            if problem is not None:
-                problems[name] = problem
+        problems = return_url_problems(chosen, json.loads(store.origins), sandbox=self._sandbox)
         if "notify_url" in chosen:
-            problem = web_url_problem(chosen["notify_url"], sandbox=self._sandbox)
+            problem = url_problem(self._context, chosen["notify_url"])
             if problem is not None:
                 problems["notify_url"] = problem
         address = chosen.get("destination_address")
@@ -234,6 +222,15 @@ class Stores:
                         "created_by": who,
                     },
                 )
+                record_act(
+                    unit,
+                    context.new_id("act"),
+                    who=who,
+                    action="paused",
+                    subject=target,
+                    detail={"reason": reason},
+                    at=now,
+                )
         except Taken:
             raise NotPossible(f"{scope} is paused already") from None
 
@@ -241,9 +238,11 @@ class Stores:
         """End a pause."""
         context = self._context
         target = scope if scope == "all" else self.find(scope).id
+        now = context.clock()
         with context.database.write() as unit:
-            if not rows.release_pause(unit, target, who=who, at=context.clock()):
+            if not rows.release_pause(unit, target, who=who, at=now):
                 raise NotPossible(f"{scope} is not paused")
+            record_act(unit, context.new_id("act"), who=who, action="resumed", subject=target, detail={}, at=now)
 
     def find(self, ident_or_name: str) -> StoreRow:
         with self._context.database.read() as unit:
@@ -255,18 +254,3 @@ class Stores:
     def all(self) -> list[StoreRow]:
         with self._context.database.read() as unit:
             return rows.list_stores(unit)
-
-    def of_key(self, api_key: str, *, scope: str = STOREFRONT) -> StoreRow:
-        """The store a key belongs to; NotAuthenticated for any other text, NotPermitted for a storefront's key elsewhere.
-
-        To the storefront's API a key of another scope is no key at all.
-        """
-        with self._context.database.read() as unit:
-            found = rows.store_by_key_hash(unit, sealing.token_hash(api_key))
-        store, scopes = found if found is not None else (None, frozenset[str]())
-        permitted = frozenset(SCOPES[scope].split()) <= scopes
-        if store is None or (not permitted and scope == STOREFRONT):
-            raise NotAuthenticated("the store key is not known, or revoked")
-        if not permitted:
-            raise NotPermitted(f"the key has not the scope {scope}")
-        return store

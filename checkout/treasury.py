@@ -19,6 +19,7 @@ from checkout.rules.ledger import Account, Book, Crossing, cross, move, on_netwo
 from checkout.rules.money import EXPONENTS, Money, parse_amount, split
 from checkout.store import ledger, payments, payouts, stores
 from checkout.store.engine import Unit
+from checkout.store.ledger_reads import net_by_deposit
 from checkout.store.moves import WORKER, record_act
 from checkout.store.records import DepositRow, SettlementRecordRow
 from checkout.store.tables import settlement_record
@@ -26,6 +27,8 @@ from checkout.store.tables import settlement_record
 #: ``declared`` evidence is only for a deposit in the asset's own peg.
 PEGS: Final = {"USDC": "USD", "USDT": "USD"}
 DEPOSITS_MAX: Final = 1_000
+#: Waiting deposits that an overview lists, the oldest; it counts and sums all of them.
+SHOWN_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,10 @@ class Treasury:
             ledger.post(unit, [posting], at=now)
 
     def overview(self, store_name: str) -> dict[str, Any]:
-        """What is free, reserved and in transit per asset, and the settled deposits that wait for evidence, oldest first."""
+        """What is free, reserved and in transit per asset, and the settled deposits that wait for evidence, oldest first.
+
+        What was refunded does not wait. Sums and ages are of every waiting deposit; the list has the oldest of them.
+        """
         context = self._context
         now = context.clock()
         with context.database.read() as unit:
@@ -153,17 +159,22 @@ class Treasury:
             if store is None:
                 raise NotFound("store", store_name)
             accounts = ledger.balances(unit, store.id)
-            waiting = payouts.waiting_deposits(unit, store.id, limit=DEPOSITS_MAX)
+            waiting = _waiting(unit, payouts.waiting_deposits(unit, store.id))
         ages: dict[str, dict[str, int]] = {}
-        for one in waiting:
-            if one.money is not None:
-                by_age = ages.setdefault(one.money.currency, {})
-                name = age_of(now - (one.settled_at or one.created_at))
-                by_age[name] = by_age.get(name, 0) + one.money.minor
+        for one, left in waiting:
+            by_age = ages.setdefault(left.currency, {})
+            name = age_of(now - (one.settled_at or one.created_at))
+            by_age[name] = by_age.get(name, 0) + left.minor
+        balances = {(row["asset"], row["book"]): row["balance"] for row in accounts}
         held = [
-            {"book": row["book"], "asset": row["asset"], "amount": _shown(row["balance"], row["asset"])}
-            for row in accounts
-            if row["book"].startswith("treasury_") or (row["book"] == Book.UNALLOCATED and row["balance"])
+            {"book": book.value, "asset": asset, "amount": _shown(balances.get((asset, book.value), 0), asset)}
+            for asset in sorted({asset for asset, book in balances if book.startswith("treasury_")})
+            for book in (Book.FREE, Book.RESERVED, Book.IN_TRANSIT)
+        ]
+        held += [
+            {"book": book, "asset": asset, "amount": _shown(minor, asset)}
+            for (asset, book), minor in sorted(balances.items())
+            if book == Book.UNALLOCATED and minor
         ]
         return {
             "store": store.id,
@@ -172,17 +183,31 @@ class Treasury:
                 currency: {name: Money(minor, currency).fixed() for name, minor in by_age.items()}
                 for currency, by_age in ages.items()
             },
+            "waiting": len(waiting),
             "waiting_for_evidence": [
                 {
                     "deposit": one.id,
                     "reference": one.reference,
-                    "amount": None if one.money is None else one.money.fixed(),
-                    "currency": one.currency,
+                    "amount": left.fixed(),
+                    "currency": left.currency,
+                    "refund_under_way": one.refund_live,
                     "waiting_s": int((now - (one.settled_at or one.created_at)).total_seconds()),
                 }
-                for one in waiting
+                for one, left in waiting[:SHOWN_MAX]
             ],
         }
+
+
+def _waiting(unit: Unit, rows: list[DepositRow]) -> list[tuple[DepositRow, Money]]:
+    """Each deposit with what of it is still at Stable Mint: less what was refunded, or is kept for a refund."""
+    nets = net_by_deposit(unit, [row.id for row in rows])
+    found = []
+    for row in rows:
+        currency = row.currency or ""
+        left = sum(nets[row.id].get((book.value, currency), 0) for book in (Book.SETTLED, Book.UNALLOCATED))
+        if left or row.refund_live:
+            found.append((row, Money(left, currency)))
+    return found
 
 
 def enter(unit: Unit, context: Context, store_id: str, entered: Entered, *, who: str, now: datetime) -> Recorded:

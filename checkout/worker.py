@@ -18,10 +18,20 @@ from checkout import sealing
 from checkout.context import Context
 from checkout.errors import LostRace, StoreUnavailable
 from checkout.events import Events
-from checkout.store.engine import Taken
+from checkout.store.engine import Taken, Unit
 from checkout.store.listening import listen
-from checkout.store.tables import event, notification, payment, payout, payout_policy, refund, session
+from checkout.store.tables import (
+    customer_standing,
+    event,
+    notification_delivery,
+    payment,
+    payout,
+    payout_policy,
+    refund,
+    session,
+)
 from checkout.store.work import Queue, claim, give_back, next_due
+from checkout.telling.turns import Turns
 
 log = structlog.get_logger("checkout.worker")
 
@@ -34,6 +44,8 @@ SHORTEST: Final = timedelta(milliseconds=5)
 AWAY: Final = timedelta(seconds=2)
 #: After a step failed by our own fault: the row is claimable again after this.
 FAILED_STEP: Final = timedelta(seconds=30)
+#: Threads that deliver notifications: a shop that hangs holds half of them, at most.
+SENDERS: Final = 6
 
 
 class Bell:
@@ -65,6 +77,7 @@ class Line:
     threads: int
     step: Callable[[str, str], None]
     bell: Bell = field(default_factory=Bell)
+    turns: Turns | None = None  #: for work towards many others, of whom one must not keep everybody
 
 
 class Worker:
@@ -80,6 +93,7 @@ class Worker:
         follow_payout: Callable[[str, str], None],
         run_policy: Callable[[str, str], None],
         send_refund: Callable[[str, str], None],
+        read_customer: Callable[[str, str], None],
         deliver: Callable[[str, str], None],
         look_at_payment: Callable[[str, str], None],
     ) -> None:
@@ -95,7 +109,8 @@ class Worker:
             Line("payout", payout, 1, 2, follow_payout),
             Line("payout_policy", payout_policy, 1, 1, run_policy),
             Line("refund", refund, 1, 1, send_refund),
-            Line("notification", notification, 1, 4, deliver),
+            Line("customer_standing", customer_standing, 1, 1, read_customer),
+            Line("notification", notification_delivery, 1, SENDERS, deliver, turns=Turns(SENDERS)),
             Line("payment", payment, 20, 1, look_at_payment),
         )
 
@@ -150,6 +165,8 @@ class Worker:
     def _next_due(self, line: Line) -> datetime | None:
         context = self._context
         with context.database.read() as unit:
+            if line.turns is not None:
+                return line.turns.next_due(unit, now=context.clock())
             return next_due(unit, line.table, now=context.clock())
 
     def turn(self) -> int:
@@ -162,14 +179,24 @@ class Worker:
         due_at = self._next_due(line)
         if due_at is None or due_at > context.clock():
             return 0
-        with context.database.write() as unit:
-            ids = claim(unit, line.table, now=context.clock(), lease=context.lease, token=token, limit=line.batch)
-        for ident in ids:
-            if self._stop.is_set():  # the rest goes back now, not when the lease runs out
-                self._give_back(line, ident, token, timedelta(0))
-            else:
-                self._do(line, ident, token)
+        try:
+            with context.database.write() as unit:
+                ids = self._claim(unit, line, token)
+            for ident in ids:
+                if self._stop.is_set():  # the rest goes back now, not when the lease runs out
+                    self._give_back(line, ident, token, timedelta(0))
+                else:
+                    self._do(line, ident, token)
+        finally:
+            if line.turns is not None:
+                line.turns.done(token)
         return len(ids)
+
+    def _claim(self, unit: Unit, line: Line, token: str) -> list[str]:
+        now, lease = self._context.clock(), self._context.lease
+        if line.turns is not None:
+            return line.turns.claim(unit, now=now, lease=lease, token=token)
+        return claim(unit, line.table, now=now, lease=lease, token=token, limit=line.batch)
 
     def _do(self, line: Line, ident: str, token: str) -> None:
         try:

@@ -38,6 +38,8 @@ class Receipt:
     unallocated_then: int = 0  #: what of it belonged to no order when it was recorded
     held: int = 0  #: asked back, not sent yet
     sent_back: int = 0
+    lent: int = 0  #: asked back and not sent yet, from money that was brought for it
+    lent_back: int = 0  #: sent back from such money
     failed: bool = False
 
 
@@ -180,8 +182,9 @@ class Bookkeeper:
         for receipt in self.receipts.values():
             if receipt.cents is None:
                 continue
-            books[f"shopper_receivable/{receipt.currency}"] -= receipt.cents - receipt.sent_back
-            books[f"refunds_payable/{receipt.currency}"] += receipt.held
+            books[f"shopper_receivable/{receipt.currency}"] -= receipt.cents - receipt.sent_back - receipt.lent_back
+            books[f"refunds_payable/{receipt.currency}"] += receipt.held + receipt.lent
+            books[f"exchange/{receipt.currency}"] -= receipt.lent + receipt.lent_back
             if receipt.recorded is None:
                 ours, nobodys = self.stands(receipt)
                 book = "stable_mint_settled" if receipt.come == SETTLED else "stable_mint_accepted"

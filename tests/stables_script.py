@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -31,10 +32,22 @@ class StablesScript:
     quotes: dict[str, dict[str, Any]] = field(default_factory=dict)
     transfers: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    next_answers: dict[str, list[httpx.Response | Exception]] = field(default_factory=dict)  #: by path, or its beginning to a /
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)  #: what happens once while it is asked
+    address: str | None = None  #: of the next transfer, in place of one of its own
+    quote_says: dict[str, Any] = field(default_factory=dict)  #: in place of what a good quote says
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/v1/")
         self.asked.append((request.method, path))
+        for one in [name for name in self.before if path.startswith(name)]:
+            self.before.pop(one)()
+        for name, answers in self.next_answers.items():
+            if answers and (path == name or (name.endswith("/") and path.startswith(name))):
+                answer = answers.pop(0)
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
         if any(path.startswith(one) for one in self.silent):
             return httpx.Response(503)
         body = json.loads(request.content) if request.content else {}
@@ -74,6 +87,7 @@ class StablesScript:
             "expires_at": (now + self.quote_life).isoformat(),
             "created_at": now.isoformat(),
             "status": "active",
+            **self.quote_says,
         }
         return self.quotes[ident]
 
@@ -86,7 +100,7 @@ class StablesScript:
             "created_at": self.clock.now.isoformat(), "updated_at": self.clock.now.isoformat(),
             "metadata": asked.get("metadata", {}),
             "source_deposit_instructions": {
-                "wallet_address": f"0x{uuid.uuid4().hex}{uuid.uuid4().hex[:8]}", "currency": "USDC",
+                "wallet_address": self.address or f"0x{uuid.uuid4().hex}{uuid.uuid4().hex[:8]}", "currency": "USDC",
                 "network": "polygon", "amount": quote["source"]["amount"],
             },
             "destination": {**bank, "amount": quote["destination"]["amount"], "network": "bank"},

@@ -34,7 +34,7 @@ class World:
         self.servers = servers
         self.base = base
         self.store = system.store.id
-        self._key = system.services.stores.new_key(self.store, who="tester")
+        self._key = system.services.api_keys.create(self.store, who="tester").api_key
         self.http = httpx.Client(trust_env=False, timeout=20)
 
     def close(self) -> None:

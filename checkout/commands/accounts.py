@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 import click
 
-from checkout.commands.answers import answer, facts, json_option, table, text, who_option
+from checkout.commands.answers import answer, facts, json_option, table, text, typed, who_option
 from checkout.commands.installation import opened, proven
 from checkout.destinations import corridor_needs
 from checkout.destinations.purpose_codes import PURPOSES
@@ -39,7 +39,7 @@ def add(store: str, file: TextIO, claimed: str | None, as_json: bool) -> None:
     content = _read(file)
     with opened() as services:
         added = services.payout_accounts.add(store, content, who=proven(services, claimed))
-    _say_added(as_json, added, f"Next: `checkout payouts propose {store}` when there is treasury.")
+    _say_added(as_json, added, f"Next: `checkout payouts propose {typed(store)}` when there is treasury.")
 
 
 @accounts.command()

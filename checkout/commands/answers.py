@@ -7,6 +7,7 @@ move a cursor or hide a line.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,11 @@ Document = Mapping[str, Any] | Sequence[Any]
 def json_option(command: C) -> C:
     """``--json``: one document on stdout and nothing else there."""
     return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on stdout.")(command)
+
+
+def typed(word: str) -> str:
+    """A name in a command that a person can copy: quoted where the shell needs it."""
+    return shlex.quote(word)
 
 
 def who_option(command: C) -> C:

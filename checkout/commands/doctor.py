@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 import httpx
 
+from checkout.api_keys import ended
 from checkout.app import Services, build
 from checkout.commands.answers import answer, json_option, table
 from checkout.commands.init import SIGNING_FILE
@@ -21,8 +22,8 @@ from checkout.config import Mode, Settings
 from checkout.errors import CheckoutError, KeyRefused, SettingsRefused
 from checkout.rules.money import CURRENCY_EXPONENTS
 from checkout.rules.urls import read_url
-from checkout.store import moves, payments, payouts, stores
-from checkout.store.tables import event, notification, payment, payout, session
+from checkout.store import endpoints, moves, payments, payouts, stores
+from checkout.store.tables import event, payment, payout, session
 from checkout.store.work import next_due
 
 OK: Final = "ok"
@@ -35,6 +36,8 @@ WORK_LATE: Final = timedelta(seconds=60)
 CLOCK_WARN_S: Final = 30
 CLOCK_FAIL_S: Final = 240
 ANSWER_TIMEOUT_S: Final = 3.0
+#: A key that nobody has used for this long is one that nobody would miss, until a thief does.
+KEY_IDLE: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def _inside(services: Services) -> Iterator[Finding]:
     database = services.context.database
     require_current(database)
     yield Finding("database", OK, f"{database.url.get_backend_name()}, reachable, newest schema")
-    for check in (_data_key, _people, _stores, _money, _work):
+    for check in (_data_key, _people, _stores, _api_keys, _money, _work):
         yield from check(services)
 
 
@@ -208,9 +211,14 @@ def _stores(services: Services) -> Iterator[Finding]:
             rules = any(stores.rule_for(unit, one.id, currency) for currency in CURRENCY_EXPONENTS)
             accounts = payouts.payout_accounts(unit, one.id)
             paused = stores.why_paused(unit, one.id)
+            told = endpoints.endpoints_of(unit, one.id)
         missing: list[tuple[str, str]] = []
-        if one.notify_url is None:
+        if not told:
             missing.append(("no notification endpoint", f"`checkout stores set {one.id} --notify-url URL`"))
+        for endpoint in told:
+            if endpoint.state != endpoints.ACTIVE:
+                why = f"endpoint {endpoint.id} is disabled ({endpoint.disabled_because})"
+                missing.append((why, f"`checkout notifications enable {endpoint.id}`"))
         if not all((one.success_url, one.exit_url, one.error_url, one.support_url)):
             missing.append(("not every return URL", f"`checkout stores set {one.id} --success-url URL …`"))
         if not rules:
@@ -221,6 +229,21 @@ def _stores(services: Services) -> Iterator[Finding]:
             missing.append((paused, f"`checkout stores resume {one.id}`, when its reason is gone"))
         detail, do = "; ".join(what for what, _ in missing), "; ".join(how for _, how in missing)
         yield Finding(f"store {one.name}", WARN if missing else OK, detail or "complete", do)
+
+
+def _api_keys(services: Services) -> Iterator[Finding]:
+    """Keys that nobody seems to need, and stores that are about to be without one."""
+    now = services.context.clock()
+    for one in services.stores.all():
+        keys = [key for key in services.api_keys.of_store(one.id) if not ended(key, now)]
+        for key in keys:
+            if (key.last_used_at or key.created_at) < now - KEY_IDLE:
+                detail = f"{key.id} ({key.label or key.hint}) was not used for {KEY_IDLE.days} days"
+                yield Finding(f"API keys of {one.name}", WARN, detail, f"`checkout stores revoke {key.id}`")
+        if all(key.revoked_at is not None for key in keys):
+            ends = max((key.revoked_at for key in keys if key.revoked_at is not None), default=None)
+            detail = "there is none" if ends is None else f"the last one ends at {ends:%Y-%m-%d %H:%M}Z"
+            yield Finding(f"API keys of {one.name}", WARN, detail, f"`checkout stores key {one.id}`")
 
 
 def _money(services: Services) -> Iterator[Finding]:
@@ -244,8 +267,8 @@ def _work(services: Services) -> Iterator[Finding]:
     """A worker shows by its work: what has been due for a minute has nobody at it."""
     now = services.context.clock()
     with services.context.database.read() as unit:
-        kinds = (event, session, payout, notification, payment)
-        due = {kind.name: next_due(unit, kind, now=now) for kind in kinds}
+        due = {kind.name: next_due(unit, kind, now=now) for kind in (event, session, payout, payment)}
+        due["notification"] = next((one.due_at for one in endpoints.due_endpoints(unit, now=now)), None)
     behind = [name for name, at in due.items() if at is not None and at < now - WORK_LATE]
     if behind:
         detail = f"due for over {int(WORK_LATE.total_seconds())} s and nobody at it: {', '.join(behind)}"

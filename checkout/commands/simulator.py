@@ -137,7 +137,7 @@ def _demo_store(shop_url: str) -> DemoStore:
 
 
 def _store_and_key(services: Services, shop_url: str) -> tuple[str, str, str]:
-    # A store's origins are fixed when it is made: a shop on another port is another store.
+    # A store of another origin is left as it is: a shop on another port is another store.
     for name in (SHOP_NAME, f"{SHOP_NAME} at {shop_url.removeprefix('http://')}"):
         try:
             known = services.stores.find(name)
@@ -145,7 +145,7 @@ def _store_and_key(services: Services, shop_url: str) -> tuple[str, str, str]:
             made = services.stores.create(name, [shop_url], who=DEMO)
             return name, made.id, made.api_key
         if shop_url in json.loads(known.origins):
-            return name, known.id, services.stores.new_key(known.id, who=DEMO)
+            return name, known.id, services.api_keys.create(known.id, who=DEMO).api_key
     raise NotPossible(f"there is a store {name!r} of another shop; choose another --shop place")
 
 

@@ -66,6 +66,33 @@ def confirm(id: str, amount: str, evidence: str, claimed: str | None, as_json: b
     )
 
 
+@statement.command()
+@click.argument("store")
+@click.option("--percent", metavar="P", help="Of the credit; 0.25 unless set.")
+@click.option(
+    "--minor", type=int, metavar="N", help="Cents (smallest units) let pass whatever the credit; 10 unless set."
+)
+@who_option
+@json_option
+def limit(store: str, percent: str | None, minor: int | None, claimed: str | None, as_json: bool) -> None:
+    """How much of a credit the provider may leave unexplained before a case opens; without an option, show it.
+
+    A remainder opens a case when it is above both.
+    """
+    with opened() as services:
+        found = services.statements.limit(store)
+        if percent is not None or minor is not None:
+            wanted = (percent or found["percent"], found["minor"] if minor is None else minor)
+            who = proven(services, claimed)
+            found = services.statements.set_limit(store, percent=wanted[0], minor=wanted[1], who=who)
+    said = [
+        ("store", found["name"]), ("may stay unexplained", f"{found['percent']} % of the credit"),
+        ("and in any case", f"{found['minor']} of its smallest units"),
+        ("set by", "nobody: the default" if found["default"] else None),
+    ]  # fmt: skip
+    answer(as_json, found, facts(said))
+
+
 def _say(ctx: click.Context, found: Mapping[str, Any], form: str | None, as_json: bool, text: str, rows: str) -> None:
     """In the form that was asked for; exit code 1 when our own arithmetic differs."""
     if form == "csv" and not as_json:

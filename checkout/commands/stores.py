@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import click
 
-from checkout.app import Services
-from checkout.commands.answers import answer, facts, json_option, table, who_option
+from checkout.commands.answers import answer, facts, json_option, table, typed, who_option
 from checkout.commands.installation import opened, proven
-from checkout.rules.money import CURRENCY_EXPONENTS
-from checkout.store import stores as rows
-from checkout.store.records import StoreRow
-from checkout.stores import SCOPES, STOREFRONT
+from checkout.commands.store_keys import ONCE, key, keys, revoke
+from checkout.commands.store_sheet import brief, everything, sheet
 
-ONCE = "It is shown this once."
 #: More of a file than this is never read: it is too much for a picture anyway.
 PICTURE_READ_MAX: Final = 1024 * 1024
 
@@ -23,6 +18,10 @@ PICTURE_READ_MAX: Final = 1024 * 1024
 @click.group(short_help="Shops: keys, addresses, rules, pauses.")
 def stores() -> None:
     """Shops: API keys, allowed origins, return URLs, notification endpoint, settlement rules."""
+
+
+for _command in (key, keys, revoke):
+    stores.add_command(_command)
 
 
 @stores.command()
@@ -36,8 +35,8 @@ def create(name: str, origins: tuple[str, ...], claimed: str | None, as_json: bo
         made = services.stores.create(name, origins, who=proven(services, claimed))
     answer(
         as_json,
-        {"id": made.id, "name": name.strip(), "api_key": made.api_key},
-        facts([("id", made.id), ("api key", made.api_key)]),
+        {"id": made.id, "name": name.strip(), "key_id": made.key_id, "api_key": made.api_key},
+        facts([("id", made.id), ("key id", made.key_id), ("api key", made.api_key)]),
         f"Keep the key in the shop's server. {ONCE}\nNext: `checkout stores set {made.id} --notify-url URL "
         f"--success-url URL --exit-url URL --error-url URL --support-url URL`, and `checkout stores rule {made.id} …`.",
     )
@@ -45,6 +44,7 @@ def create(name: str, origins: tuple[str, ...], claimed: str | None, as_json: bo
 
 @stores.command("set")
 @click.argument("store")
+@click.option("--origin", "origins", multiple=True, metavar="URL", help="All that are allowed from now on; repeat it.")
 @click.option("--notify-url", metavar="URL", help="Where our signed notifications go; makes a new secret.")
 @click.option("--success-url", metavar="URL")
 @click.option("--exit-url", metavar="URL")
@@ -60,20 +60,21 @@ def create(name: str, origins: tuple[str, ...], claimed: str | None, as_json: bo
 @who_option
 @json_option
 def set_(
-    store: str, colour: str | None, logo: BinaryIO | None, claimed: str | None, as_json: bool, **changes: str | None
-) -> None:
-    """Change where STORE's shoppers return to, how it looks to them, where it is notified, and where its funds land."""
+    store: str, origins: tuple[str, ...], colour: str | None, logo: BinaryIO | None, claimed: str | None, as_json: bool,
+    **changes: str | None,
+) -> None:  # fmt: skip
+    """Change where STORE's pages are and shoppers return to, how it looks, where it is notified, where its funds land."""
     chosen = {name: value for name, value in changes.items() if value is not None}
-    if not chosen and colour is None and logo is None:
+    if not chosen and not origins and colour is None and logo is None:
         raise click.UsageError("nothing to change: give at least one of the options")
     picture = None if logo is None else logo.read(PICTURE_READ_MAX)
     with opened() as services:
         who = proven(services, claimed)
         if colour is not None or picture is not None:
             services.looks.set(store, logo=picture, colour=colour, who=who)
-        secret = services.stores.set(store, chosen, who=who) if chosen else None
+        secret = services.stores.set(store, chosen, who=who, origins=origins) if chosen or origins else None
         found = services.stores.find(store)
-        document = _shown(services, found)
+        document = brief(services, found)
     said = (
         None
         if secret is None
@@ -85,6 +86,7 @@ def set_(
         facts(
             [
                 *((name.replace("_", " "), value) for name, value in chosen.items()),
+                ("origins", ", ".join(document["origins"]) if origins else None),
                 ("colour", colour),
                 ("logo", None if picture is None else f"{len(picture)} bytes"),
                 ("notification secret", secret),
@@ -125,23 +127,6 @@ def rule(
 
 @stores.command()
 @click.argument("store")
-@click.option(
-    "--scope", type=click.Choice(sorted(SCOPES)), default=STOREFRONT, show_default=True,
-    help="treasury: for POST /v1/settlement_records alone.",
-)  # fmt: skip
-@who_option
-@json_option
-def key(store: str, scope: str, claimed: str | None, as_json: bool) -> None:
-    """Make one more API key for STORE; the others go on working."""
-    with opened() as services:
-        made = services.stores.new_key(store, who=proven(services, claimed), scope=scope)
-        ident = services.stores.find(store).id
-    document = {"id": ident, "api_key": made, "scope": scope}
-    answer(as_json, document, facts([("store", ident), ("scope", scope), ("api key", made)]), ONCE)
-
-
-@stores.command()
-@click.argument("store")
 @click.option("--reason", required=True, help="Why; it is shown to whoever is refused.")
 @who_option
 @json_option
@@ -151,7 +136,7 @@ def pause(store: str, reason: str, claimed: str | None, as_json: bool) -> None:
         who = proven(services, claimed)
         services.stores.pause(store, reason=reason, who=who)
     document = {"scope": store, "paused": True, "reason": reason, "by": who}
-    answer(as_json, document, f"Payouts of {store} are paused. End it with `checkout stores resume {store}`.")
+    answer(as_json, document, f"Payouts of {store} are paused. End it with `checkout stores resume {typed(store)}`.")
 
 
 @stores.command()
@@ -171,7 +156,7 @@ def resume(store: str, claimed: str | None, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """Every store."""
     with opened() as services:
-        found = [_shown(services, one) for one in services.stores.all()]
+        found = [brief(services, one) for one in services.stores.all()]
     lines = [(one["id"], one["name"], ", ".join(one["origins"]), one["notify_url"], one["paused"]) for one in found]
     empty = "No store yet; make one with `checkout stores create NAME --origin URL`."
     answer(as_json, found, table(("id", "name", "origins", "notified at", "paused"), lines, empty=empty))
@@ -183,41 +168,5 @@ def list_(as_json: bool) -> None:
 def show(store: str, as_json: bool) -> None:
     """Everything about STORE but its secrets."""
     with opened() as services:
-        found = _shown(services, services.stores.find(store))
-    plain = [(name.replace("_", " "), value) for name, value in found.items() if name not in ("origins", "rules")]
-    lines = [
-        (one["currency"], f"{one['asset']} {one['network']}", one["evidence"], one["settles_gross"])
-        for one in found["rules"]
-    ]
-    answer(
-        as_json,
-        found,
-        facts([*plain, ("origins", ", ".join(found["origins"]))]),
-        table(
-            ("currency", "becomes", "evidence", "gross"),
-            lines,
-            empty="No settlement rule; `checkout stores rule` makes one.",
-        ),
-    )
-
-
-def _shown(services: Services, store: StoreRow) -> dict[str, Any]:
-    with services.context.database.read() as unit:
-        rules = [rows.rule_for(unit, store.id, currency) for currency in CURRENCY_EXPONENTS]
-        paused = rows.why_paused(unit, store.id)
-    kept = ("currency", "asset", "network", "evidence", "settles_gross")
-    return {
-        "id": store.id,
-        "name": store.name,
-        "origins": json.loads(store.origins),
-        "notify_url": store.notify_url,
-        "success_url": store.success_url,
-        "exit_url": store.exit_url,
-        "error_url": store.error_url,
-        "support_url": store.support_url,
-        "destination_address": store.destination_address,
-        "colour": store.colour,
-        "logo": store.logo_digest,
-        "paused": paused,
-        "rules": [{name: one[name] for name in kept} for one in rules if one is not None],
-    }
+        found = everything(services, services.stores.find(store))
+    answer(as_json, found, *sheet(found))

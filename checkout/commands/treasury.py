@@ -6,9 +6,10 @@ from typing import BinaryIO
 
 import click
 
-from checkout.commands.answers import age, answer, facts, json_option, table, who_option
+from checkout.commands.answers import age, answer, facts, json_option, table, typed, who_option
 from checkout.commands.installation import opened, proven
 from checkout.evidence_import import FILE_BYTES_MAX
+from checkout.late_news import Said
 
 
 @click.group(short_help="Stablecoin: arrived, free, reserved.")
@@ -48,7 +49,7 @@ def record(
         document,
         facts([("settlement record", made.id), ("received", f"{made.received.plain()} {made.received.currency}"),
                ("free for payouts", f"{made.free.plain()} {made.free.currency}"), ("deposits", ", ".join(made.deposits))]),
-        f"Next: `checkout payouts propose {store}`.",
+        f"Next: `checkout payouts propose {typed(store)}`.",
     )  # fmt: skip
 
 
@@ -90,15 +91,23 @@ def show(store: str, as_json: bool) -> None:
         for name, amount in by_age.items()
     ]
     waiting = [
-        (one["deposit"], one["reference"], f"{one['currency']} {one['amount']}", age(one["waiting_s"]))
+        (
+            one["deposit"],
+            one["reference"],
+            f"{one['currency']} {one['amount']}",
+            age(one["waiting_s"]),
+            "a refund is under way" if one["refund_under_way"] else "",
+        )
         for one in found["waiting_for_evidence"]
     ]
+    more = found["waiting"] - len(waiting)
     answer(
         as_json,
         found,
         table(("held", "asset", "amount"), held, empty="The treasury is empty."),
         table(("waits for evidence", "for", "amount"), ages, empty=""),
-        table(("deposit", "reference", "amount", "waiting"), waiting, empty="No deposit waits for evidence."),
+        table(("deposit", "reference", "amount", "waiting", ""), waiting, empty="No deposit waits for evidence."),
+        f"{more} newer ones wait too; the sums above have them." if more else "",
         "Enter what Stable Mint delivered with `checkout treasury record`, or many at once with `checkout treasury import`."
         if waiting
         else "",
@@ -114,15 +123,44 @@ def deposits() -> None:
 @click.argument("id", metavar="ID")
 @click.option("--evidence", required=True, metavar="TEXT", help="Which statement or message of Stable Mint's shows it.")
 @click.option("--amount", metavar="X", help="What it brought, when no event has said so.")
+@click.option("--currency", metavar="C", help="Of the amount, where it is not the payment's.")
+@click.option("--reference", metavar="R", help="How the statement names it, where that is not the session's reference.")
+@click.option("--another", is_flag=True, help="One more receipt, beside those the session is known to have.")
 @who_option
 @json_option
-def settled(id: str, evidence: str, amount: str | None, claimed: str | None, as_json: bool) -> None:
-    """Say that a deposit is settled whose news never came. Its own event, should it still come, changes nothing more."""
+def settled(
+    id: str, evidence: str, amount: str | None, currency: str | None, reference: str | None, another: bool,
+    claimed: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Say that a deposit is settled whose news never came. Its own event, should it still come, changes nothing more.
+
+    ID is a deposit, or, when no news ever came of any, its session or payment: our id or Stable Mint's reference.
+    """
     with opened() as services:
         who = proven(services, claimed)
-        found = services.late_news.settled(id, amount=amount, evidence=evidence, who=who)
-    said = f"Deposit {found['deposit']} is settled ({found['currency']} {found['amount']}), on the word of {who}."
-    answer(as_json, {**found, "by": who}, said, "Next: enter what arrived for it with `checkout treasury record`.")
+        said = Said(evidence, amount, currency, reference, another)
+        found = services.late_news.settled(id, said, who=who)
+    text = (
+        f"Deposit {found['deposit']} ({found['reference']}) of payment {found['payment']} is settled "
+        f"({found['currency']} {found['amount']}), on the word of {who}."
+    )
+    answer(as_json, {**found, "by": who}, text, "Next: enter what arrived for it with `checkout treasury record`.")
+
+
+@deposits.command("known-as")
+@click.argument("id", metavar="ID")
+@click.argument("reference", metavar="REFERENCE")
+@click.option("--evidence", required=True, metavar="TEXT", help="Which statement or message of Stable Mint's shows it.")
+@who_option
+@json_option
+def known_as(id: str, reference: str, evidence: str, claimed: str | None, as_json: bool) -> None:
+    """Say that Stable Mint names a deposit, entered by hand before, by REFERENCE. Its parked events are looked at again."""
+    with opened() as services:
+        who = proven(services, claimed)
+        found = services.late_news.known_as(id, reference, evidence=evidence, who=who)
+    text = f"Deposit {found['deposit']} is {found['reference']} now, on the word of {who}."
+    again = f"Looked at again: {', '.join(found['events'])}." if found["events"] else ""
+    answer(as_json, {**found, "by": who}, text, again)
 
 
 @deposits.command()

@@ -57,7 +57,7 @@ NETWORKS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 #: As the OpenAPI spells them, with the documentation's words.
 RAILS: Final[Mapping[str, str]] = MappingProxyType(
-    {"swift": "SWIFT: an international transfer", "bank": "Local: the currency's domestic rail"}
+    {"bank": "Local: the currency's domestic rail", "swift": "SWIFT: an international transfer"}
 )
 
 

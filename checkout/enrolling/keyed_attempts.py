@@ -66,7 +66,7 @@ class KeyedAttempts:
             },
         )  # fmt: skip
         made = payouts.attempt_by_id(unit, ident)
-        if made is None:
+        if made is None:  # pragma: no cover - see there
             raise LookupError(ident)  # it was inserted in this transaction
         return made
 

@@ -366,7 +366,7 @@ class Onboarding:
 
 def _there(unit: Unit, ident: str) -> MerchantRow:
     row = merchants.find_merchant(unit, ident)
-    if row is None:
+    if row is None:  # pragma: no cover - it was stored in this transaction
         raise NotFound("merchant", ident)
     return row
 
@@ -377,7 +377,7 @@ def _refusal(outcome: Outcome[Any]) -> str:
             return words_of(outcome)
         case Unknown():
             return f"{_MEANT} [{unknown_words(outcome)}]"
-        case _:
+        case _:  # pragma: no cover - what was accepted is used, not refused
             return "Stables' answer does not fit the question"
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from checkout.config import Mode
 from checkout.context import Context
@@ -213,6 +213,8 @@ class PayoutAccounts:
                 return _Opinion(UNKNOWN, f"Stables could not check the bank details: {words_of(outcome)}", {})
             case Unknown():
                 return _Opinion(UNKNOWN, f"Stables could not check the bank details: {unknown_words(outcome)}", {})
+            case _:
+                assert_never(outcome)
 
     def _act(self, unit: Unit, subject: str, action: str, detail: dict[str, Any], who: str, at: datetime) -> None:
         record_act(unit, self._context.new_id("act"), who=who, action=action, subject=subject, detail=detail, at=at)

@@ -6,7 +6,7 @@ API-managed subscriptions (hmac). A subscription of the other system would only 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from checkout.context import Context
 from checkout.enrolling.keyed_attempts import KeyedAttempts
@@ -147,6 +147,8 @@ class Subscriptions:
                     return [], f"the delivery log cannot be seen: {words_of(outcome)}"
                 case Unknown():
                     return [], f"the delivery log cannot be seen: {unknown_words(outcome)}"
+                case _:
+                    assert_never(outcome)
         return found[:newest], None
 
 

@@ -11,7 +11,7 @@ from checkout.errors import NotFound
 from checkout.rules.ledger import Book, on_network
 from checkout.rules.money import Money, split
 from checkout.rules.payouts import PayoutState
-from checkout.rules.statements import Explanation, Line, Part, Source, StatedFee, differences, explain, lines
+from checkout.rules.statements import Explanation, Limit, Line, Part, Source, StatedFee, differences, explain, lines
 from checkout.store import explaining, ledger, ledger_reads, payouts, resolutions
 from checkout.store.engine import Unit
 from checkout.store.ledger_reads import OrderedDeposit
@@ -39,6 +39,7 @@ class Facts:
     records: tuple[SettlementRecordRow, ...]
     credit: Credit | None
     quote: QuoteRow | None
+    limit: Limit  #: of what the provider may leave unexplained
     drawn_minor: int  #: left beyond the payout's own amount, as a person has found
     postings: Sequence[Mapping[str, Any]]
     posted: Mapping[tuple[str, str], int]
@@ -51,11 +52,7 @@ def facts_of(unit: Unit, ident: str) -> Facts:
         raise NotFound("payout", ident)
     everything = payouts.items_of(unit, ident)
     items = [item for item in everything if item["drawn_by"] is None]
-    records: dict[str, SettlementRecordRow] = {}
-    for item in items:
-        found = payouts.settlement_record_by_id(unit, item["source"])
-        if found is not None:
-            records[found.id] = found
+    records = payouts.settlement_records(unit, [item["source"] for item in items])
     alone = [item["source"] for item in items if item["source"] not in records]
     rests = {one.id: one for source in alone if (one := resolutions.resolution_by_id(unit, source)) is not None}
     alone = [source for source in alone if source not in rests]
@@ -76,6 +73,7 @@ def facts_of(unit: Unit, ident: str) -> Facts:
         records=tuple(records.values()),
         credit=credit_of(unit, row),
         quote=None if quote_id is None else payouts.quote_by_id(unit, quote_id),
+        limit=explaining.limit_of(unit, row.store_id),
         drawn_minor=sum(item["amount_minor"] for item in everything if item["drawn_by"] is not None),
         postings=ledger.postings_of(unit, ident),
         posted=nets[ident],

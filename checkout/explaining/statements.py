@@ -6,9 +6,11 @@ and is a bug. The credit is ``quoted`` until the provider's own figure or a bank
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from checkout.context import Context
@@ -27,8 +29,10 @@ from checkout.rules.ledger import Book, move, on_network
 from checkout.rules.money import Money, parse_amount
 from checkout.rules.payouts import PayoutState
 from checkout.rules.statements import (
+    DEFAULT_LIMIT,
     UNEXPLAINED,
     Explanation,
+    Limit,
     Line,
     lines,
     over_limit,
@@ -37,9 +41,10 @@ from checkout.store import explaining, ledger, ledger_reads, payouts, stores
 from checkout.store.engine import Unit
 from checkout.store.ledger_reads import Turnover
 from checkout.store.moves import WORKER, cases_on, close_by_proof, record_act, reopen_case
-from checkout.store.records import PayoutRow, SettlementRecordRow
+from checkout.store.records import PayoutRow, SettlementRecordRow, StoreRow
 
 EVIDENCE_MAX: Final = 1000
+LIMIT_MINOR_MAX: Final = 1_000_000
 
 
 class Statements:
@@ -61,9 +66,7 @@ class Statements:
         if end <= start:
             raise RequestRefused({"to": "must be after --from"})
         with self._context.database.read() as unit:
-            store = stores.find_store(unit, store_name)
-            if store is None:
-                raise NotFound("store", store_name)
+            store = _store(unit, store_name)
             accounts = ledger_reads.turnover(unit, store.id, start, end)
             made = [
                 _document(facts_of(unit, one)) for one in ledger_reads.payouts_sent_between(unit, store.id, start, end)
@@ -140,6 +143,35 @@ class Statements:
                 self._judge(unit, ident, now)
         return self.payout(ident)
 
+    def set_limit(self, store_name: str, *, percent: str, minor: int, who: str) -> dict[str, Any]:
+        """Say how much of a credit the provider may leave unexplained: ``percent`` of it (at most two decimals, ``0`` to
+        ``100``), and in any case ``minor`` of the credit's smallest units. What waits for a person is judged again.
+        """
+        context = self._context
+        limit = _read_limit(percent, minor)
+        now = context.clock()
+        with context.database.write() as unit:
+            store = _store(unit, store_name)
+            before = explaining.limit_of(unit, store.id)
+            explaining.keep_limit(unit, store.id, limit, who=who, at=now)
+            record_act(
+                unit, context.new_id("act"), who=who, action="statement limit set", subject=store.id, at=now,
+                detail={"before": asdict(before), "after": asdict(limit)},
+            )  # fmt: skip
+            for ident in explaining.unexplained_payouts(unit, store.id):
+                self._judge(unit, ident, now)
+        return self.limit(store_name)
+
+    def limit(self, store_name: str) -> dict[str, Any]:
+        """The store's limit of what the provider may leave unexplained."""
+        with self._context.database.read() as unit:
+            store = _store(unit, store_name)
+            limit = explaining.limit_of(unit, store.id)
+        return {
+            "store": store.id, "name": store.name, "percent": f"{Decimal(limit.bp) / 100:f}", "minor": limit.minor,
+            "default": limit == DEFAULT_LIMIT,
+        }  # fmt: skip
+
     def _compare(self, unit: Unit, row: PayoutRow, before: Credit | None, arrived: Money, now: datetime) -> None:
         """A case when the bank shows other than what somebody had said, or less than was approved."""
         approved = [one["min_credit_minor"] for one in payouts.mandates_of(unit, row.id)]
@@ -175,7 +207,7 @@ class Statements:
         if told is None or facts.credit is None:
             return
         credit = facts.credit.money
-        if over_limit(told.unexplained_minor, credit.minor):
+        if over_limit(told.unexplained_minor, credit.minor, facts.limit):
             left = Money(told.unexplained_minor, credit.currency)
             reopen_case(
                 unit, self._context.new_id("case"), kind="credit_unexplained", subject=ident, at=now,
@@ -199,9 +231,27 @@ def _needs_a_look(facts: Facts, cases: Sequence[Mapping[str, Any]]) -> bool:
     row, money = facts.row, credit.money
     stored = row.credit_minor == money.minor and row.credit_is == credit.is_
     posted = credited(facts.postings, money.currency) == money.minor
-    above = told is not None and over_limit(told.unexplained_minor, money.minor)
+    above = told is not None and over_limit(told.unexplained_minor, money.minor, facts.limit)
     is_open = any(one["kind"] == "credit_unexplained" and one["closed_at"] is None for one in cases)
     return not stored or not posted or above != is_open
+
+
+def _store(unit: Unit, name: str) -> StoreRow:
+    store = stores.find_store(unit, name)
+    if store is None:
+        raise NotFound("store", name)
+    return store
+
+
+def _read_limit(percent: str, minor: int) -> Limit:
+    problems: dict[str, str] = {}
+    if not re.fullmatch(r"(100(\.00?)?|[0-9]{1,2}(\.[0-9]{1,2})?)", percent):
+        problems["percent"] = "write 0 to 100 with at most two decimals, for example 0.25"
+    if not 0 <= minor <= LIMIT_MINOR_MAX:
+        problems["minor"] = f"must be from 0 to {LIMIT_MINOR_MAX}, in the smallest units of the credit's currency"
+    if problems:
+        raise RequestRefused(problems)
+    return Limit(int(Decimal(percent) * 100), minor)
 
 
 def _entered(amount: str, currency: str, evidence: str) -> Money:
@@ -241,7 +291,7 @@ def _document(facts: Facts) -> dict[str, Any]:
             "amount": credit.money.fixed(), "currency": credit.money.currency, "is": credit.is_,
             "evidence": credit.evidence, "posted": row.payout_state in CREDITED,
         },
-        "provider": None if told is None or credit is None else _told(told, row, credit.money),
+        "provider": None if told is None or credit is None else _told(told, row, credit.money, facts.limit),
         "differences": check(facts, made, told),
     }  # fmt: skip
 
@@ -291,7 +341,7 @@ def _sums(made: Sequence[Line], row: PayoutRow, credit: Credit | None) -> dict[s
     }
 
 
-def _told(told: Explanation, row: PayoutRow, credit: Money) -> dict[str, Any]:
+def _told(told: Explanation, row: PayoutRow, credit: Money, limit: Limit) -> dict[str, Any]:
     def in_credit(minor: int) -> str:
         return Money(minor, credit.currency).fixed()
 
@@ -303,7 +353,7 @@ def _told(told: Explanation, row: PayoutRow, credit: Money) -> dict[str, Any]:
             for fee in told.fees
         ],
         "unexplained": in_credit(told.unexplained_minor), "unexplained_is": UNEXPLAINED,
-        "over_limit": over_limit(told.unexplained_minor, credit.minor), "notes": list(told.notes),
+        "over_limit": over_limit(told.unexplained_minor, credit.minor, limit), "notes": list(told.notes),
     }  # fmt: skip
 
 

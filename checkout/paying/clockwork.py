@@ -42,11 +42,10 @@ class Clockwork:
         """Close a payout's case of silence when its step has brought news of the transfer."""
         with self._context.database.read() as unit:
             after = payouts.payout_by_id(unit, before.id)
+            if after is None or (after.state, after.provider_status) == (before.state, before.provider_status):
+                return
             cases = cases_on(unit, before.id)
-        silent = any(one["kind"] == "payout_silent" and one["closed_at"] is None for one in cases)
-        if after is None or not silent:
-            return
-        if (after.state, after.provider_status) == (before.state, before.provider_status):
+        if not any(one["kind"] == "payout_silent" and one["closed_at"] is None for one in cases):
             return
         with self._context.database.write() as unit:
             note = f"the transfer is {after.provider_status or after.state} now"

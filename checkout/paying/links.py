@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,16 +20,19 @@ from checkout.config import Mode
 from checkout.context import Context
 from checkout.errors import IdempotencyReused, NotFound, NotPossible, RequestRefused
 from checkout.paying.customers import Person
-from checkout.paying.payments import RETURN_URLS, NewPayment, Payments
+from checkout.paying.payments import NewPayment, Payments, without_widget
+from checkout.providers.session_request import NOT_ONBOARDED
 from checkout.rules.money import Money
 from checkout.rules.payments import PAID, Status
-from checkout.rules.urls import shop_url_problem
+from checkout.rules.urls import RETURN_URLS, return_url_problems
 from checkout.store import links as rows
 from checkout.store import payments as payment_rows
 from checkout.store import stores
 from checkout.store.engine import Taken, Unit
 from checkout.store.moves import record_act
+from checkout.store.pages import Page
 from checkout.store.records import PaymentLinkRow, StoreRow
+from checkout.store.request_keys import Keyed, Repeated, once
 
 EXPIRES_AHEAD_MAX: Final = timedelta(days=400)
 #: Payments that one link may open in an hour; its address may be public, and each is a session at the provider.
@@ -139,19 +143,15 @@ class Links:
         problems: dict[str, str] = {}
         settings = self._context.settings
         if wanted.flow not in settings.stable_mint.flows:
-            problems["flow"] = "this account is not onboarded for it (STABLE_MINT_FLOWS)"
-        if wanted.flow == "embedded" and settings.stable_mint.widget_url is None:
-            problems["flow"] = "the embedded flow needs the widget's script; set STABLE_MINT_WIDGET_URL"
+            problems["flow"] = NOT_ONBOARDED
+        if widget := without_widget(wanted.flow, settings):
+            problems["flow"] = widget
         if wanted.amount is None and wanted.flow != "embedded":
             problems["amount"] = "is required"
-        if wanted.expires_at is not None and not now < wanted.expires_at <= now + EXPIRES_AHEAD_MAX:
-            problems["expires_at"] = "must be in the future, at most 400 days away"
+        if problem := expiry_problem(wanted.expires_at, now=now):
+            problems["expires_at"] = problem
         origins, sandbox = json.loads(store.origins), settings.mode is Mode.SANDBOX
-        for name in RETURN_URLS:
-            asked = wanted.urls.get(name)
-            problem = None if asked is None else shop_url_problem(asked, origins, sandbox=sandbox)
-            if problem is not None:
-                problems[name] = problem
+        problems |= return_url_problems(wanted.urls, origins, sandbox=sandbox)
         customer = None
         if wanted.customer_id is not None:
             customer = stores.customer_by_external_id(unit, store.id, wanted.customer_id)
@@ -167,18 +167,23 @@ class Links:
         """One link of the store; NotFound for another's."""
         return self._answer(store_id, ident)
 
-    def page(self, store_id: str, *, limit: int, starting_after: str | None) -> tuple[list[LinkAnswer], bool]:
-        """Links, newest first, and whether there are more."""
+    def page(
+        self, store_id: str, page: Page, *, order: str | None = None, customer: str | None = None
+    ) -> tuple[list[LinkAnswer], bool]:
+        """Links, newest first, and whether there are more. ``customer`` is the shop's own id."""
         with self._context.database.read() as unit:
-            found = rows.page_of_links(unit, store_id, limit=limit + 1, after=starting_after)
-            answers = [self._shape(unit, link) for link in found[:limit]]
-        return answers, len(found) > limit
+            known = None if customer is None else stores.customer_by_external_id(unit, store_id, customer)
+            if customer is not None and known is None:
+                return [], False
+            customer_id = None if known is None else known.id
+            found, more = rows.links_on_page(unit, store_id, page, order_ref=order, customer_id=customer_id)
+            return [self._shape(unit, link) for link in found], more
 
-    def deactivate(self, store_id: str, ident: str, *, who: str) -> LinkAnswer:
+    def deactivate(self, store_id: str, ident: str, *, who: str, keyed: Keyed | None = None) -> LinkAnswer:
         """Open no payment by it any more; payments that it has opened go on. Doing it twice is once."""
         context = self._context
         now = context.clock()
-        with context.database.write() as unit:
+        with suppress(Repeated), once(context.database, keyed, ident, at=now) as unit:
             link = self._found(rows.link_by_id(unit, ident), store_id)
             if link.deactivated_at is None:
                 rows.update_link(unit, link.id, deactivated_at=now)
@@ -273,6 +278,13 @@ class Links:
         if link.expires_at is not None and link.expires_at <= self._context.clock():
             return "expired"
         return ""
+
+
+def expiry_problem(expires_at: datetime | None, *, now: datetime) -> str | None:
+    """Why a link cannot expire then, or None."""
+    if expires_at is not None and not now < expires_at <= now + EXPIRES_AHEAD_MAX:
+        return "must be in the future, at most 400 days away"
+    return None
 
 
 def link_as_shown(answer: LinkAnswer, *, base: str) -> dict[str, Any]:

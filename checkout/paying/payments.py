@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from checkout import sealing
-from checkout.config import Mode
+from checkout.config import Mode, Settings
 from checkout.context import Context
 from checkout.errors import IdempotencyReused, LostRace, NotFound, NotPossible, ProviderCallsBusy, RequestRefused
 from checkout.paying.customers import Payer, Person, keep, payer
@@ -23,15 +24,16 @@ from checkout.paying.sessions import Draft, ProviderGate, Sessions
 from checkout.providers.outcome import Declined
 from checkout.rules.money import Money
 from checkout.rules.payments import PAID, SessionState, Status
-from checkout.rules.urls import shop_url_problem
+from checkout.rules.urls import RETURN_URLS, return_url_problems
 from checkout.store import payments as rows
 from checkout.store import stores
 from checkout.store.engine import Taken, Unit
 from checkout.store.moves import record_move
+from checkout.store.pages import Page
 from checkout.store.records import PaymentRow, SessionRow, StoreRow
+from checkout.store.request_keys import Keyed, Repeated, once, was_made
 
 FLOWS: Final = ("hosted", "hosted_partner", "embedded")
-RETURN_URLS: Final = ("success_url", "exit_url", "error_url", "support_url")
 PAGE_MAX: Final = 100
 CUSTOMER_RACES_MAX: Final = 3
 
@@ -142,20 +144,27 @@ class Payments:
         return answer
 
     def page(
-        self, store_id: str, *, limit: int, starting_after: str | None, filters: Mapping[str, str | None]
-    ) -> tuple[list[PaymentAnswer], bool]:
-        """Payments, newest first, and whether there are more."""
+        self, store_id: str, page: Page, *, status: str | None = None, anomaly: str | None = None,
+        order: str | None = None, customer: str | None = None, customer_id: str | None = None,
+    ) -> tuple[list[PaymentAnswer], bool]:  # fmt: skip
+        """Payments, newest first, and whether there are more. ``customer`` is the shop's own id, ``customer_id`` ours."""
         with self._context.database.read() as unit:
-            found = rows.page_of_payments(unit, store_id, limit=limit + 1, after=starting_after, filters=filters)
-            answers = [self._shape(payment, rows.sessions_of(unit, payment.id)) for payment in found[:limit]]
-        return answers, len(found) > limit
+            if customer is not None:
+                known = stores.customer_by_external_id(unit, store_id, customer)
+                if known is None or customer_id not in (None, known.id):
+                    return [], False
+                customer_id = known.id
+            wanted = rows.Wanted(status=status, anomaly=anomaly, order_ref=order, customer_id=customer_id)
+            found, more = rows.payments_on_page(unit, store_id, page, wanted)
+            sessions = rows.sessions_of_each(unit, [payment.id for payment in found])
+        return [self._shape(payment, sessions.get(payment.id, [])) for payment in found], more
 
-    def cancel(self, store_id: str, ident: str, *, who: str) -> PaymentAnswer:
+    def cancel(self, store_id: str, ident: str, *, who: str, keyed: Keyed | None = None) -> PaymentAnswer:
         """Open no new session for it; money may still come and is then honoured. Cancelling twice is once."""
         context = self._context
         self.get(store_id, ident)
         now = context.clock()
-        with context.database.write() as unit:
+        with suppress(Repeated), once(context.database, keyed, ident, at=now) as unit:
             payment = self._locked(unit, ident)
             if payment.state in PAID:
                 raise NotPossible(f"the payment is {payment.status}; refund it instead")
@@ -163,11 +172,16 @@ class Payments:
                 reckon(unit, context, payment, cause="cancelled", now=now, who=who, cancelled_at=now)
         return self._answer(ident)
 
-    def fresh_session(self, store_id: str, ident: str) -> PaymentAnswer:
-        """Open another session. NotPossible when the payment is paid, cancelled, or money is already under way."""
+    def fresh_session(self, store_id: str, ident: str, *, keyed: Keyed | None = None) -> PaymentAnswer:
+        """Open another session, one for each key. NotPossible when the payment is paid, cancelled, or money is under way."""
         self.get(store_id, ident)
+        if was_made(self._context.database, keyed):
+            return self._answer(ident)
         with self._gate.enter():
-            outcome = self._sessions.fresh(ident)
+            try:
+                outcome = self._sessions.fresh(ident, keyed=keyed)
+            except Repeated:  # a twin was faster
+                return self._answer(ident)
         declined = outcome.message if isinstance(outcome, Declined) else None
         return self._answer(ident, declined)
 
@@ -189,17 +203,11 @@ class Payments:
 
     def _problems(self, store: StoreRow, wanted: NewPayment) -> dict[str, str]:
         """What only we can say: the widget is set up, and return URLs lead to the store's own origins."""
-        problems: dict[str, str] = {}
-        if wanted.flow == "embedded" and self._context.settings.stable_mint.widget_url is None:
-            problems["flow"] = "the embedded flow needs the widget's script; set STABLE_MINT_WIDGET_URL"
+        widget = without_widget(wanted.flow, self._context.settings)
+        problems = {} if widget is None else {"flow": widget}
         origins = json.loads(store.origins)
         sandbox = self._context.settings.mode is Mode.SANDBOX
-        for name in RETURN_URLS:
-            asked = wanted.urls.get(name)
-            problem = None if asked is None else shop_url_problem(asked, origins, sandbox=sandbox)
-            if problem is not None:
-                problems[name] = problem
-        return problems
+        return problems | return_url_problems(wanted.urls, origins, sandbox=sandbox)
 
     def _values(self, store: StoreRow, wanted: NewPayment, token: str, now: datetime) -> dict[str, Any]:
         context = self._context
@@ -260,6 +268,13 @@ class Payments:
         latest = next((one for one in reversed(sessions) if one.session_state is SessionState.OPEN), None)
         token = self._context.sealer.open_text(payment.pay_token_sealed)
         return PaymentAnswer(payment, None if latest is None else latest.reference, token, declined)
+
+
+def without_widget(flow: str | None, settings: Settings) -> str | None:
+    """Why a flow cannot be opened here, as far as the widget goes, or None."""
+    if flow == "embedded" and settings.stable_mint.widget_url is None:
+        return "the embedded flow needs the widget's script; set STABLE_MINT_WIDGET_URL"
+    return None
 
 
 def _preview(values: Mapping[str, Any]) -> PaymentRow:

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from checkout.context import Context
-from checkout.notifications import announce, payment_data
 from checkout.rules import ledger as books
 from checkout.rules.payments import (
     NOTIFIED_AT_ONCE,
@@ -35,6 +34,7 @@ from checkout.store import ledger, payments
 from checkout.store.engine import Unit
 from checkout.store.moves import WORKER, close_by_proof, open_case, record_move
 from checkout.store.records import DepositRow, PaymentRow
+from checkout.telling.announcing import announce, payment_data
 
 #: What a person is asked to decide, per anomaly. ``late`` is honoured and told, nobody has to act.
 CASES = {

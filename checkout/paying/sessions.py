@@ -29,6 +29,7 @@ from checkout.store import events, payments, stores
 from checkout.store.engine import Taken, Unit
 from checkout.store.moves import open_case, reopen_case
 from checkout.store.records import PaymentRow, SessionRow, StoreRow
+from checkout.store.request_keys import Keyed, once
 from checkout.store.tables import session as session_table
 from checkout.store.work import release
 
@@ -186,11 +187,13 @@ class Sessions:
             return
         self.send(draft, replay=True)
 
-    def fresh(self, payment_id: str, *, unless_usable: bool = False) -> Outcome[OpenedSession] | None:
+    def fresh(
+        self, payment_id: str, *, unless_usable: bool = False, keyed: Keyed | None = None
+    ) -> Outcome[OpenedSession] | None:
         """Open one more session for a payment; None when one is being opened, or is usable and that is enough.
 
         An expired payment is open again with it; what comes through its older sessions is then late. Raises NotPossible
-        when the payment is paid, cancelled or under way, or has had its sessions.
+        when the payment is paid, cancelled or under way, or has had its sessions; Repeated when the key has opened one.
         """
         context = self._context
         with context.database.read() as unit:
@@ -199,7 +202,7 @@ class Sessions:
             raise NotPossible("the customer was erased; open another payment")
         draft = self.draft(payment, store, payer)
         now = context.clock()
-        with context.database.write() as unit:
+        with once(context.database, keyed, payment_id, at=now) as unit:
             locked = payments.payment_by_id(unit, payment_id, lock=True)
             sessions = payments.sessions_of(unit, payment_id)
             if locked is None or any(one.session_state is SessionState.SENDING for one in sessions):

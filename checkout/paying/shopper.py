@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from checkout import sealing
+from checkout.config import Mode
 from checkout.context import Context
 from checkout.errors import NotFound
 from checkout.paying.payments import Payments
@@ -21,6 +22,7 @@ from checkout.paying.sessions import RENEWABLE, SESSIONS_MAX, usable_session
 from checkout.providers.wire_json import as_heard, number_text, read_json
 from checkout.rules.money import Money
 from checkout.rules.payments import PAID, SessionState, Status
+from checkout.rules.urls import shop_url_problem
 from checkout.store import moves, payments, stores
 from checkout.store.engine import Unit
 from checkout.store.records import PaymentRow, SessionRow, StoreRow
@@ -293,11 +295,17 @@ class Shopper:
         return attributes if site_id is None else attributes | {"site-id": site_id}
 
     def _onward(self, payment: PaymentRow, store: StoreRow, outcome: str) -> str | None:
-        """The store's own URL for an outcome (the payment's, else the store's), with the payment's id and the outcome."""
+        """The store's own URL for an outcome (the payment's, else the store's), with the payment's id and the outcome.
+
+        Only to an origin that is allowed now: what was when the payment was opened may belong to somebody else by now.
+        """
         name = f"{outcome}_url"
-        chosen: str | None = getattr(payment, name) or getattr(store, name)
-        if chosen is None:
+        origins, sandbox = json.loads(store.origins), self._context.settings.mode is Mode.SANDBOX
+        wanted: list[str | None] = [getattr(payment, name), getattr(store, name)]
+        fit = [url for url in wanted if url and shop_url_problem(url, origins, sandbox=sandbox) is None]
+        if not fit:
             return None
+        chosen = fit[0]
         parts = urlsplit(chosen)
         query = [
             *parse_qsl(parts.query, keep_blank_values=True),

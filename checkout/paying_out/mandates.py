@@ -50,7 +50,7 @@ def approve_in(
         raise NotPossible(why)
     account = payouts.payout_account_by_id(unit, row.payout_account_id)
     quote = payouts.quote_by_id(unit, row.quote_id or "")
-    if account is None or quote is None:
+    if account is None or quote is None:  # pragma: no cover - what is quoted has both
         raise NotFound("quote", row.quote_id or "")
     why = why_unusable(account, now)
     if why is not None:
@@ -147,7 +147,7 @@ def why_void(
         return "there is no mandate"
     if now >= mandate.valid_until:
         return f"the mandate ended at {mandate.valid_until.isoformat()}"
-    if account.retired_at is not None:
+    if account.retired_at is not None:  # pragma: no cover - retiring one voids its mandates, and this holds even so
         return "the payout account has been replaced"
     bound = (
         (mandate.payout_account_id, row.payout_account_id), (mandate.asset, row.asset), (mandate.network, row.network),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from checkout.context import Context
 from checkout.errors import LostRace, RequestRefused
@@ -18,11 +18,12 @@ from checkout.paying_out.automatic_approval import let_policy_approve
 from checkout.paying_out.mandates import why_void
 from checkout.paying_out.payout_moves import claimed, conclude, hold, postpone
 from checkout.paying_out.price_guard import fee_lines, quote_refused, why_refused
-from checkout.paying_out.provider_words import code_in, in_words, word_for
 from checkout.paying_out.transfers import Following, Stables
 from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
-from checkout.providers.stables_records import CustomerStanding, Quote, Transfer
+from checkout.providers.stables_codes import code_in, in_words
+from checkout.providers.stables_records import Quote, Transfer
 from checkout.providers.stables_requests import QuoteRequest, TransferRequest
+from checkout.providers.stables_words import standing_words
 from checkout.rules.money import Money
 from checkout.rules.payouts import TRANSIENT_CODES, PayoutState
 from checkout.rules.work import CUSTOMER_READ_MAX_AGE, POLL_SLOW, UNKNOWNS_MAX, backoff
@@ -53,7 +54,7 @@ class Offramp:
         with self._context.database.read() as unit:
             account = payouts.payout_account_by_id(unit, row.payout_account_id)
             paused = policies.why_paused(unit, row)
-        if account is None:
+        if account is None:  # pragma: no cover - a foreign key holds it
             raise LostRace(f"payout {row.id} has no account")
         if paused is not None:
             postpone(self._context, row, token, self._context.scaled(POLL_SLOW), paused)
@@ -96,7 +97,7 @@ class Offramp:
                     if approved:
                         return True
                     current = claimed(unit, row.id, token, row.payout_state)
-                    why = f"Stables has not approved base_payout for the customer: {_in_words(standing)}"
+                    why = f"Stables has not approved base_payout for the customer: {standing_words(standing)}"
                     self._hold(unit, current, token, "customer_not_approved", why, now)
             case Declined(status=status, message=message):
                 with context.database.write() as unit:
@@ -107,6 +108,8 @@ class Offramp:
                 postpone(
                     self._context, row, token, self._retry_wait(row, asked), f"the customer could not be read: {reason}"
                 )
+            case _:
+                assert_never(outcome)
         return False
 
     def _hold(self, unit: Unit, row: PayoutRow, token: str, kind: str, why: str, now: datetime) -> None:
@@ -148,6 +151,8 @@ class Offramp:
                 with context.database.write() as unit:
                     payouts.update_attempt(unit, attempt_id, state="unknown", unknowns=1, evidence=reason)
                 postpone(self._context, row, token, self._retry_wait(row, asked), f"the quote is unknown: {reason}")
+            case _:
+                assert_never(outcome)
         return None
 
     def _keep_quote(
@@ -324,7 +329,7 @@ class Offramp:
         fresh = now - attempt.first_sent_at <= context.scaled(context.settings.stables.key_lifetime)
         with context.database.read() as unit:
             quote = payouts.quote_by_id(unit, attempt.quote_id or "")
-        if quote is None:
+        if quote is None:  # pragma: no cover - an attempt at a transfer is stored with its quote
             raise LostRace(f"attempt {attempt.id} has no quote")
         if not (fresh and may_send) or attempt.unknowns >= UNKNOWNS_MAX:
             Following(context, self._stables).reconcile(row, token, account, attempt, quote)
@@ -377,6 +382,8 @@ class Offramp:
                 )
             case Unknown(reason=reason, retry_after_s=asked):
                 self._unknown(row, token, attempt_id, reason, asked, 1)
+            case _:
+                assert_never(outcome)
 
     def _unknown(
         self, row: PayoutRow, token: str, attempt_id: str, reason: str, asked: int | None, counted: int
@@ -435,11 +442,3 @@ def _quote_problem(drawn: Quote, row: PayoutRow, account: PayoutAccountRow) -> s
     if drawn.credit.minor == 0:
         return "it credits nothing"
     return None
-
-
-def _in_words(standing: CustomerStanding) -> str:
-    """Every entitlement and level as stated, and what each reason of a level means."""
-    levels = [f"{one.level} {one.status}" for one in standing.levels]
-    stated = [*(f"{one.name} {one.status}" for one in standing.entitlements), *levels]
-    reasons = [str(word_for(code)) for one in standing.levels if one.status != "approved" for code in one.sub_statuses]
-    return " ".join([", ".join(stated) or "nothing said", *reasons])

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from checkout.context import Context
 from checkout.errors import LostRace, NotFound
-from checkout.notifications import announce
 from checkout.rules.ledger import Book, move, on_network
 from checkout.rules.money import Money
 from checkout.rules.payouts import DEAD, PROGRESS, PayoutState, check_move
@@ -17,6 +16,7 @@ from checkout.store.moves import WORKER, close_by_proof, record_move, reopen_cas
 from checkout.store.records import PayoutRow
 from checkout.store.tables import payout as payout_table
 from checkout.store.work import release
+from checkout.telling.announcing import announce
 
 #: States a storefront's back office hears about, as ``payout.<state>``.
 ANNOUNCED: Final = frozenset(
@@ -30,7 +30,7 @@ ANNOUNCED: Final = frozenset(
 def claimed(unit: Unit, ident: str, token: str, expected: PayoutState) -> PayoutRow:
     """The payout, locked, if the lease is still ours and nobody has moved it meanwhile; else LostRace."""
     row = payouts.payout_by_id(unit, ident, lock=True)
-    if row is None:
+    if row is None:  # pragma: no cover - a payout is never deleted
         raise NotFound("payout", ident)
     if row.lease_token != token or row.payout_state is not expected:
         raise LostRace(f"payout {ident} moved on")

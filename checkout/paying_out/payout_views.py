@@ -10,7 +10,7 @@ from typing import Any
 from checkout.errors import NotFound
 from checkout.paying_out.mandates import shown_quote
 from checkout.paying_out.price_guard import shown_price
-from checkout.paying_out.provider_words import word_for
+from checkout.providers.stables_codes import word_for
 from checkout.rules.ledger import on_network
 from checkout.rules.money import Money
 from checkout.rules.resolutions import Held

@@ -7,7 +7,7 @@ Only these, and only from the command line, let money leave. Everything else abo
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from checkout.config import Mode
 from checkout.context import Context
@@ -228,7 +228,7 @@ class Payouts:
         }  # fmt: skip
         try:
             payouts.insert_row(unit, funding, values)
-        except Taken:
+        except Taken:  # pragma: no cover - two people at one moment, with one hash for two payouts
             raise NotPossible("a funding is already stored for this transfer, or under this hash") from None
 
     def simulate_deposit(self, ident: str, *, who: str) -> str:
@@ -250,6 +250,8 @@ class Payouts:
                 raise NotPossible(f"the sandbox refused: {message}")
             case Unknown(reason=reason):
                 raise NotPossible(f"the sandbox did not answer ({reason}); watch the payout, this is not sent twice")
+            case _:
+                assert_never(outcome)
 
     def _deposit_attempt(self, ident: str, who: str) -> tuple[TransferRow, str, str]:
         """Commit the one attempt before its first byte. Nobody promised that the sandbox deduplicates it (UNKNOWN)."""

@@ -47,12 +47,11 @@ def propose_in(
             "policy_id": policy_id, "created_at": now, "created_by": who, "updated_at": now, "due_at": now,
         },
     )  # fmt: skip
-    for source, minor in sources:
-        payouts.insert_row(
-            unit,
-            payout_item,
-            {"id": context.new_id("itm"), "payout_id": ident, "source": source, "amount_minor": minor},
-        )
+    items = [
+        {"id": context.new_id("itm"), "payout_id": ident, "source": source, "amount_minor": minor}
+        for source, minor in sources
+    ]
+    payouts.insert_rows(unit, payout_item, items)
     record_move(unit, ident, 1, None, PayoutState.PROPOSED, cause="proposed", who=who, at=now)
     asset = on_network(account.asset, account.network)
     reserve = move(account.store_id, asset, Book.RESERVED, Book.FREE, total, key=f"{ident}/reserved", cause=ident)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 from checkout.config import Mode
 from checkout.context import Context
@@ -190,6 +190,8 @@ class Following:
             case Unknown(reason=reason, retry_after_s=asked):
                 wait = max(self._poll_wait(row), timedelta(seconds=asked or 0))
                 postpone(context, row, token, wait, f"the transfer could not be read: {reason}")
+            case _:
+                assert_never(outcome)
 
     def _follow(
         self, row: PayoutRow, token: str, transfer: TransferRow, account: PayoutAccountRow,

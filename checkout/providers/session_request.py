@@ -63,6 +63,8 @@ _CUSTOM_FIELDS_MAX: Final = 50
 _CUSTOM_VALUE_MAX: Final = 1_000
 _EMAIL_MAX: Final = 254
 
+#: Said by every part that looks at the setting.
+NOT_ONBOARDED: Final = "this account is not onboarded for it (STABLE_MINT_FLOWS)"
 _UNSENDABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _EMAIL: Final = re.compile(
     r"[^\s@\"<>,;:\\\[\]()]{1,64}@(?:[^\s@.\"<>,;:\\\[\]()]{1,63}\.)+[^\s@.\"<>,;:\\\[\]()]{2,63}"
@@ -146,11 +148,32 @@ def check_request(request: SessionRequest, *, flows: frozenset[str], sandbox: bo
 Problems = Iterator[tuple[str, str]]
 
 
+def early_problems(
+    flow: str | None,
+    amount: Money | None,
+    kyc: Mapping[str, str],
+    *,
+    flows: frozenset[str],
+    sandbox: bool,
+    now: datetime,
+) -> dict[str, list[str]]:
+    """What :func:`check_request` would say of these, while a request's other fields are still wrong. None is not known."""
+    problems: dict[str, list[str]] = {}
+    if flow in PATHS and flow not in flows:
+        problems["flow"] = [NOT_ONBOARDED]
+    size = None if amount is None else _size(amount, sandbox=sandbox)
+    if size is not None:
+        problems["amount"] = [size]
+    for name, problem in _kyc(kyc, now):
+        problems.setdefault(name, []).append(problem)
+    return problems
+
+
 def _flow(request: SessionRequest, flows: frozenset[str]) -> Problems:
     if not isinstance(request.flow, str) or request.flow not in PATHS:
         yield "flow", f"write one of {', '.join(PATHS)}"
     elif request.flow not in flows:
-        yield "flow", "this account is not onboarded for it (STABLE_MINT_FLOWS)"
+        yield "flow", NOT_ONBOARDED
     method = request.payment_method
     if method is None:
         return
@@ -174,10 +197,16 @@ def _amount(request: SessionRequest, *, sandbox: bool) -> Problems:
         yield "amount", 'write the amount as decimal text, for example "10.50"'
     elif known and amount.currency != request.currency:
         yield "amount", "the amount is in another currency than the request"
-    elif amount.minor <= 0:
-        yield "amount", "the amount must be more than zero"
-    elif sandbox and not SANDBOX_MIN <= amount.decimal <= SANDBOX_MAX:
-        yield "amount", f"the sandbox takes amounts from {SANDBOX_MIN} to {SANDBOX_MAX}"
+    elif (size := _size(amount, sandbox=sandbox)) is not None:
+        yield "amount", size
+
+
+def _size(amount: Money, *, sandbox: bool) -> str | None:
+    if amount.minor <= 0:
+        return "the amount must be more than zero"
+    if sandbox and not SANDBOX_MIN <= amount.decimal <= SANDBOX_MAX:
+        return f"the sandbox takes amounts from {SANDBOX_MIN} to {SANDBOX_MAX}"
+    return None
 
 
 def _urls(request: SessionRequest, *, sandbox: bool) -> Problems:
@@ -220,6 +249,14 @@ def customer_problems(
         problems[f"{prefix}country"] = ['write an ISO 3166-1 alpha-2 country code in capitals, for example "DE"']
     for name, problem in (*_email("email", email, required=True), *_kyc(kyc, now, name="kyc")):
         problems.setdefault(prefix + name, []).append(problem)
+    return problems
+
+
+def kyc_problems(kyc: Mapping[str, str], *, now: datetime) -> dict[str, list[str]]:
+    """The part of :func:`customer_problems` that says what is wrong with the facts themselves."""
+    problems: dict[str, list[str]] = {}
+    for name, problem in _kyc(kyc, now, name="kyc"):
+        problems.setdefault(name, []).append(problem)
     return problems
 
 

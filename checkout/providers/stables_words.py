@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from checkout.errors import NotPossible
+from checkout.providers import stables_codes
 from checkout.providers.outcome import Accepted, Declined, Outcome, Unknown
+from checkout.providers.stables_records import CustomerStanding
 
 T = TypeVar("T")
 
@@ -56,18 +58,7 @@ ENTITLEMENT_STATUSES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 SUB_STATUSES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "BAD_PROOF_OF_IDENTITY": "the identity document was not accepted: give a valid one, whole and readable",
-        "BAD_PROOF_OF_ADDRESS": "the proof of address was not accepted: give a recent one with name and address",
-        "DOCUMENT_PAGE_MISSING": "a page of a document is missing: give every page, front and back",
-        "OTHER": "a reason without a name: ask Stables",
-        "FILE_CORRUPTED": "a file could not be opened: give it again",
-        "FILE_EMPTY": "a file was empty: give it again",
-        "FILE_TOO_LARGE": "a file was too large: give a smaller one",
-        "FILE_UNSUPPORTED_TYPE": "a file was of a type Stables does not take: give a picture or a PDF",
-        "FAILED_TO_SUBMIT": "the documents did not reach the examiners: open the link and give them again",
-        "FAILED_TO_SUBMIT_BENEFICIARY": "an owner's or director's documents did not arrive: open the link and give them again",
-    }
+    {code.upper(): str(word) for code, word in stables_codes.SUB_STATUSES.items()}
 )
 DELIVERY_STATUSES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -115,3 +106,13 @@ def told(outcome: Outcome[T]) -> T:
             raise NotPossible(words_of(outcome))
         case Unknown():
             raise NotPossible(f"Stables could not be asked: {unknown_words(outcome)}")
+
+
+def standing_words(standing: CustomerStanding) -> str:
+    """Every entitlement and level of a customer as stated, and what each reason of a level means."""
+    levels = [f"{one.level} {one.status}" for one in standing.levels]
+    stated = [*(f"{one.name} {one.status}" for one in standing.entitlements), *levels]
+    reasons = [
+        str(stables_codes.word_for(code)) for one in standing.levels if one.status != "approved" for code in one.sub_statuses
+    ]  # fmt: skip
+    return " ".join([", ".join(stated) or "nothing said", *reasons])

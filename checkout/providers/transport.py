@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
 from typing import Final
 
@@ -23,6 +22,11 @@ from checkout.providers.outcome import Unknown
 ANSWER_BYTES_MAX: Final = 1_048_576
 #: Connections to one provider per process; more callers wait for a free one inside their deadline.
 CONNECTIONS: Final = 20
+
+#: URLs that a channel keeps read.
+PLACES_MAX: Final = 256
+#: Of every request. Answers are asked for uncompressed: a compressed one could unpack to any size.
+HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", "checkout"))
 
 #: What each error means to the person who reads the attempt later. The error's own text is left out: it can
 #: quote what the peer sent.
@@ -49,36 +53,73 @@ class RawAnswer:
     body: bytes = field(repr=False)
 
 
+class Channel:
+    """Where one provider is, what every request to it carries, and the transport that takes it there.
+
+    What ``httpx.Client`` would add is left out, in cost as well: no redirect is followed, no proxy or certificate is taken
+    from the environment, no cookie is kept.
+    """
+
+    def __init__(self, base_url: str, *, timeout: timedelta, transport: httpx.BaseTransport) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._transport = transport
+        seconds = timeout.total_seconds()
+        self._extensions = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)}
+        self._places: dict[str, httpx.URL] = {}
+
+    def ask(
+        self, method: str, path: str, *, query: Mapping[str, str] | None, content: bytes | None,
+        headers: Mapping[str, str], auth: httpx.Auth | None,
+    ) -> httpx.Response:  # fmt: skip
+        """Send one request; the answer with its body unread. httpx.HTTPError when there is none."""
+        request = httpx.Request(
+            method, self._place(path), params=dict(query) if query else None, content=content,
+            headers=[*HEADERS, *headers.items()], extensions=dict(self._extensions),
+        )  # fmt: skip
+        if auth is not None:
+            request = next(auth.sync_auth_flow(request))
+        return self._transport.handle_request(request)
+
+    def _place(self, path: str) -> httpx.URL:
+        """The URL of a path; reading one costs as much as signing with it, so the last ones are kept."""
+        place = self._places.get(path)
+        if place is None:
+            if len(self._places) >= PLACES_MAX:
+                self._places.clear()
+            place = self._places[path] = httpx.URL(self._base_url + path)
+        return place
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transport.close()
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def build_client(
     base_url: str,
     *,
     timeout: timedelta,
     connections: int = CONNECTIONS,
     transport: httpx.BaseTransport | None = None,
-) -> httpx.Client:
-    """A pooled client for one provider; ``timeout`` bounds connecting, each read, each write and the pool
-    wait.
+) -> Channel:
+    """A pooled channel to one provider; ``timeout`` bounds connecting, each read, each write and the pool wait.
 
-    No redirect is followed, no proxy or certificate is taken from the environment, no cookie is kept, and
-    answers are asked for uncompressed (a compressed one could unpack to any size). ``transport`` is the
-    seam for tests.
+    ``transport`` is the seam for tests.
     """
-    return httpx.Client(
-        base_url=base_url,
-        timeout=httpx.Timeout(timeout.total_seconds()),
-        transport=transport if transport is not None else DeadlineTransport(connections=connections),
-        follow_redirects=False,
-        trust_env=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "checkout"},
-    )
+    chosen = transport if transport is not None else DeadlineTransport(connections=connections)
+    return Channel(base_url, timeout=timeout, transport=chosen)
 
 
 class Wire:
     """Sends one request and reads one answer, both inside one total deadline."""
 
-    def __init__(self, http: httpx.Client, *, timeout: timedelta) -> None:
-        self._http = http
+    def __init__(self, channel: Channel, *, timeout: timedelta) -> None:
+        self._channel = channel
         self._timeout = timeout
 
     def send(
@@ -95,13 +136,12 @@ class Wire:
 
         Never raises for the network.
         """
-        request = self._http.build_request(
-            method, path, params=dict(query) if query else None, content=content, headers=dict(headers or {})
-        )
         status: int | None = None
         with within(self._timeout):
             try:
-                response = self._http.send(request, auth=auth, stream=True, follow_redirects=False)
+                response = self._channel.ask(
+                    method, path, query=query, content=content, headers=headers or {}, auth=auth
+                )
                 with contextlib.closing(response):
                     status = response.status_code
                     return _read(response)
@@ -111,7 +151,7 @@ class Wire:
 
     def close(self) -> None:
         """Close every connection."""
-        self._http.close()
+        self._channel.close()
 
 
 def _read(response: httpx.Response) -> RawAnswer | Unknown:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from checkout.context import Context
 from checkout.errors import NotFound
-from checkout.notifications import announce
 from checkout.paying.reckoning import reckon
 from checkout.rules.deposits import Stage
 from checkout.rules.ledger import Book, move, place, shift
@@ -22,6 +21,7 @@ from checkout.store import ledger, payments, refunds
 from checkout.store.engine import Unit
 from checkout.store.moves import close_by_proof, record_move
 from checkout.store.records import DepositRow, PaymentRow, RefundRow
+from checkout.telling.announcing import announce
 from checkout.treasury import declare
 
 #: Without news for this long a person asks Stable Mint; banks take days.
@@ -74,6 +74,8 @@ def moved(
     refunds.update_refund(unit, row.id, state=after.value, moves=position, reserved=reserved, updated_at=now, **changes)
     payment = tell(unit, context, payment, row, missing=missing, now=now)
     settle_lock(unit, context, payment, row, cause=cause, who=who, now=now)
+    if after in ENDED or after is RefundState.SENDING:
+        close_by_proof(unit, kind="refund_needs_approval", subject=row.id, note=f"it is {after.value}", at=now)
     if after in ENDED or after is RefundState.ACCEPTED:
         for kind in ("refund_unknown", "refund_silent"):
             close_by_proof(unit, kind=kind, subject=row.id, note=f"it is {after.value}", at=now)

@@ -33,8 +33,10 @@ from checkout.rules.refunds import RefundState, refundable
 from checkout.store import events, payments, refunds, stores
 from checkout.store.engine import Unit
 from checkout.store.moves import record_act, record_move
+from checkout.store.pages import Page
 from checkout.store.records import DepositRow, PaymentRow, RefundRow, StoreRow
 from checkout.store.refunds import BY_LIMIT
+from checkout.store.request_keys import Keyed, Repeated, once
 
 #: The span over which a store's refund limit counts.
 LIMIT_SPAN: Final = timedelta(hours=24)
@@ -181,32 +183,48 @@ class Refunds:
     # --- details -------------------------------------------------------------------------------------------------
 
     def give_details(
-        self, ident: str, given: Mapping[str, str], *, who: str, store: StoreRow | None = None
+        self,
+        ident: str,
+        given: Mapping[str, str],
+        *,
+        who: str,
+        store: StoreRow | None = None,
+        keyed: Keyed | None = None,
     ) -> RefundAnswer:
-        """Add or replace details until the refund is approved; what was approved stays as it was seen."""
+        """Add or replace details until the refund is approved; what was approved stays as it was seen.
+
+        A repeat under a key replaces nothing: what was given since then stays.
+        """
         context = self._context
         now = context.clock()
-        with context.database.write() as unit:
-            payment, row = locked(unit, ident)
-            if store is not None and payment.store_id != store.id:
-                raise NotFound("refund", ident)
-            if row.refund_state not in (RefundState.REQUESTED, RefundState.NEEDS_DETAILS, RefundState.NEEDS_FUNDING):
-                raise NotPossible(f"refund {ident} is {row.state}; its details cannot change any more")
-            if row.approved_by is not None:
-                raise NotPossible(f"refund {ident} was approved by {row.approved_by} with the details it has")
-            problems = detail_problems(call_of(payment), given) if given else {"details": ["give at least one"]}
-            if problems:
-                raise RequestRefused(problems)
-            sealed = self._sealed({**self._opened(row), **given})
-            refunds.update_refund(unit, ident, creditor_sealed=sealed, updated_at=now)
-            record_act(
-                unit, context.new_id("act"), who=who[:80], action="refund details given", subject=ident, at=now,
-                detail={"names": sorted(given)},
-            )  # fmt: skip
-            row = self.restand(unit, payment, self._again(unit, ident), cause="details given", who=who, now=now)
-            if store is not None:
-                row = self._approve_by_limit(unit, payment, deposit_of(unit, row), row, now)
-            return self._answer(unit, payment, row)
+        try:
+            with once(context.database, keyed, ident, at=now) as unit:
+                payment, row = locked(unit, ident)
+                if store is not None and payment.store_id != store.id:
+                    raise NotFound("refund", ident)
+                if row.refund_state not in (
+                    RefundState.REQUESTED,
+                    RefundState.NEEDS_DETAILS,
+                    RefundState.NEEDS_FUNDING,
+                ):
+                    raise NotPossible(f"refund {ident} is {row.state}; its details cannot change any more")
+                if row.approved_by is not None:
+                    raise NotPossible(f"refund {ident} was approved by {row.approved_by} with the details it has")
+                problems = detail_problems(call_of(payment), given) if given else {"details": ["give at least one"]}
+                if problems:
+                    raise RequestRefused(problems)
+                sealed = self._sealed({**self._opened(row), **given})
+                refunds.update_refund(unit, ident, creditor_sealed=sealed, updated_at=now)
+                record_act(
+                    unit, context.new_id("act"), who=who[:80], action="refund details given", subject=ident, at=now,
+                    detail={"names": sorted(given)},
+                )  # fmt: skip
+                row = self.restand(unit, payment, self._again(unit, ident), cause="details given", who=who, now=now)
+                if store is not None:
+                    row = self._approve_by_limit(unit, payment, deposit_of(unit, row), row, now)
+                return self._answer(unit, payment, row)
+        except Repeated:
+            return self.get(ident, store=store)
 
     def restand(
         self, unit: Unit, payment: PaymentRow, row: RefundRow, *, cause: str, who: str, now: datetime
@@ -286,6 +304,17 @@ class Refunds:
             )
             answers = [self._answer(unit, self._payment(unit, row), row) for row in rows[:limit]]
         return answers, len(rows) > limit
+
+    def history(
+        self, store_id: str, payment_id: str, page: Page, *, states: Sequence[str] = ()
+    ) -> tuple[list[RefundAnswer], bool]:
+        """A page of a payment's refunds, and whether there are more. NotFound for a payment that is not the store's."""
+        with self._context.database.read() as unit:
+            payment = payments.payment_by_id(unit, payment_id)
+            if payment is None or payment.store_id != store_id:
+                raise NotFound("payment", payment_id)
+            found, more = refunds.refunds_on_page(unit, payment_id, page, states=states)
+            return [self._answer(unit, payment, row) for row in found], more
 
     def _payment(self, unit: Unit, row: RefundRow) -> PaymentRow:
         payment = payments.payment_by_id(unit, row.payment_id)

@@ -148,10 +148,21 @@ def _notes(stated: Sequence[StatedFee], counted: Sequence[Fee]) -> Iterable[str]
             yield f"the provider's total of {one.currency} {one.amount} is not the sum of its lines, {sums}"
 
 
-def over_limit(unexplained_minor: int, credit_minor: int) -> bool:
-    """Whether the remainder asks for a person."""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much of a credit the provider may leave unexplained before a person is asked; a store may set its own."""
+
+    bp: int = UNEXPLAINED_BP  #: basis points of the credit
+    minor: int = UNEXPLAINED_ROUNDING  #: so many minor units are let pass, however small the credit
+
+
+DEFAULT_LIMIT: Final = Limit()
+
+
+def over_limit(unexplained_minor: int, credit_minor: int, limit: Limit = DEFAULT_LIMIT) -> bool:
+    """Whether the remainder, which may be negative, asks for a person."""
     left = abs(unexplained_minor)
-    return left > UNEXPLAINED_ROUNDING and left * 10_000 > credit_minor * UNEXPLAINED_BP
+    return left > limit.minor and left * 10_000 > credit_minor * limit.bp
 
 
 def differences(expected: Mapping[str, int], found: Mapping[str, int]) -> dict[str, int]:

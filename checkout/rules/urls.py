@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 #: Longer than any real checkout link, short enough for every proxy and column.
 URL_CHARS_MAX: Final = 2048
+
+#: Where a store's shoppers go on to: after paying, after leaving, after an error, for help.
+RETURN_URLS: Final = ("success_url", "exit_url", "error_url", "support_url")
 
 _HTTPS_PORT: Final = 443
 _HTTP_PORT: Final = 80
@@ -63,6 +66,7 @@ class PageDomain:
     port: int | None
 
 
+@lru_cache(maxsize=64)  # several rules look at the same few, one after the other
 def read_url(url: str) -> WebUrl | None:
     """The parts of ``url``, or None when it is not an absolute http(s) URL that every program reads alike."""
     if len(url) > URL_CHARS_MAX or _SAFE.fullmatch(url) is None:
@@ -188,6 +192,13 @@ def shop_url_problem(url: str, origins: Collection[str], *, sandbox: bool) -> st
     if read is None or read.origin not in origins:
         return "its origin is not one of the store's allowed origins"
     return None
+
+
+def return_url_problems(asked: Mapping[str, str | None], origins: Collection[str], *, sandbox: bool) -> dict[str, str]:
+    """What is wrong with each of the return URLs among ``asked``, by its name; other names and None are passed over."""
+    named = {name: url for name in RETURN_URLS if (url := asked.get(name)) is not None}
+    checked = {name: shop_url_problem(url, origins, sandbox=sandbox) for name, url in named.items()}
+    return {name: problem for name, problem in checked.items() if problem is not None}
 
 
 def _secure_enough(url: WebUrl, *, sandbox: bool) -> bool:

@@ -51,8 +51,15 @@ POLICY_LOOK: Final = timedelta(minutes=1)
 #: Without movement for this long at the provider, a person looks.
 PAYOUT_SILENCE: Final = timedelta(days=3)
 
-#: Notifications are retried for three days.
+#: Notifications are retried for three days, no further apart than this.
 NOTIFICATION_WINDOW: Final = timedelta(days=3)
+NOTIFICATION_BACKOFF_MAX: Final = timedelta(hours=1)
+#: An endpoint that has failed is left alone, at the longest so long; then one message tries it on behalf of all.
+ENDPOINT_REST_MAX: Final = timedelta(minutes=5)
+#: Refusals in a row after which the endpoint has failed, and not just a message it cannot take.
+ENDPOINT_REFUSALS: Final = 3
+#: An endpoint that has taken nothing for so long is disabled.
+ENDPOINT_FAILING_MAX: Final = timedelta(days=3)
 BACKOFF_FIRST: Final = timedelta(seconds=5)
 BACKOFF_MAX: Final = timedelta(hours=6)
 EVENT_BACKOFF_MAX: Final = timedelta(minutes=30)
@@ -75,3 +82,13 @@ def backoff(
 def step_deadline(lease: timedelta) -> timedelta:
     """The longest one step may take, so that its lease outlives it."""
     return min(STEP_DEADLINE, lease / 2)
+
+
+def endpoint_rest(failures: int, *, answered: bool, jitter: float = 0.0) -> timedelta | None:
+    """How long an endpoint is left alone after so many failures in a row; None: not at all.
+
+    Silence costs the time of whoever waits for it, so it counts at once; an answer may be about one message alone.
+    """
+    if answered and failures < ENDPOINT_REFUSALS:
+        return None
+    return backoff(failures, longest=ENDPOINT_REST_MAX, jitter=jitter)

@@ -14,7 +14,20 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select, Table, Update, bindparam, create_engine, event, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    create_engine,
+    event,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import URL, CursorResult, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, OperationalError, TimeoutError
@@ -66,6 +79,12 @@ def by_id(table: Table, *, lock: bool = False) -> Select[Any]:
 
 
 @cache
+def add_to(table: Table) -> Insert:
+    """A new row of the table; the parameters are its columns' values."""
+    return insert(table)
+
+
+@cache
 def change_by_id(table: Table) -> Update:
     """A change of the row whose id is the parameter ``row``; every other parameter is a column's new value."""
     return update(table).where(table.c.id == bindparam("row"))
@@ -96,6 +115,8 @@ class Database:
     def read(self) -> Iterator[Unit]:
         """Statements that change nothing; on SQLite they see the database at one moment."""
         with _translated(), self._reader.connect() as connection:
+            if self.is_sqlite:
+                _begin(connection, "BEGIN")
             yield Unit(connection)
 
     @contextmanager
@@ -112,13 +133,9 @@ class Database:
         if not self._writer.acquire(timeout=BUSY_TIMEOUT_S):
             raise StoreUnavailable("the database is busy")
         try:
-            with _translated(), self.engine.connect() as connection:
-                connection.info["immediate"] = True
-                try:
-                    with connection.begin():
-                        yield Unit(connection)
-                finally:
-                    connection.info.pop("immediate", None)
+            with _translated(), self.engine.connect() as connection, connection.begin():
+                _begin(connection, "BEGIN IMMEDIATE")
+                yield Unit(connection)
         finally:
             self._writer.release()
 
@@ -187,10 +204,13 @@ def _sqlite_engine(url: URL) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # straight to the driver: it happens once per transaction and has no result that SQLAlchemy need wrap
-        driver: Any = connection.connection.dbapi_connection
-        driver.execute("BEGIN IMMEDIATE" if connection.info.get("immediate") else "BEGIN")
-
     return engine
+
+
+def _begin(connection: Connection, how: str) -> None:
+    """Begin a transaction of SQLite, straight at the driver.
+
+    A listener to the engine's own would be looked for again at every statement.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute(how)

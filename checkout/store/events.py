@@ -41,6 +41,11 @@ def events_on(unit: Unit, subject: str) -> list[EventRow]:
     return [record(EventRow, row) for row in rows]
 
 
+def names_anything(unit: Unit, subject: str) -> bool:
+    """Whether any delivery was bound to it."""
+    return unit.execute(select(event.c.id).where(event.c.subject == subject).limit(1)).first() is not None
+
+
 def events_naming(unit: Unit, references: Sequence[str]) -> list[EventRow]:
     """Deliveries that name one of the provider's references, bound or not."""
     found = []

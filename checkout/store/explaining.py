@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from checkout.rules.payouts import FINAL
+from checkout.rules.statements import DEFAULT_LIMIT, Limit
 from checkout.store.engine import Unit
 from checkout.store.records import record
 from checkout.store.tables import (
     attempt,
+    case,
     credit_confirmation,
     evidence_line,
     installation,
     known_transfer,
     payout,
+    statement_limit,
     store,
     transfer,
 )
@@ -58,18 +61,48 @@ class KnownTransferRow:
     confirmed_by: str | None
 
 
+_CONFIRMATIONS_OF = (
+    select(credit_confirmation)
+    .where(credit_confirmation.c.payout_id == bindparam("payout"))
+    .order_by(credit_confirmation.c.created_at, credit_confirmation.c.id)
+)
+
+
+def limit_of(unit: Unit, store_id: str) -> Limit:
+    """How much of a credit the store lets the provider leave unexplained."""
+    row = unit.execute(select(statement_limit).where(statement_limit.c.store_id == store_id)).first()
+    return DEFAULT_LIMIT if row is None else Limit(row.unexplained_bp, row.unexplained_minor)
+
+
+def keep_limit(unit: Unit, store_id: str, limit: Limit, *, who: str, at: datetime) -> None:
+    """Set a store's limit, whatever it was."""
+    values = {
+        "unexplained_bp": limit.bp, "unexplained_minor": limit.minor, "created_at": at, "created_by": who,
+    }  # fmt: skip
+    if (
+        unit.execute(update(statement_limit).where(statement_limit.c.store_id == store_id).values(**values)).rowcount
+        == 0
+    ):
+        unit.execute(insert(statement_limit).values(store_id=store_id, **values))
+
+
+def unexplained_payouts(unit: Unit, store_id: str) -> list[str]:
+    """The store's payouts with an open case about a remainder."""
+    query = (
+        select(payout.c.id)
+        .join(case, case.c.subject == payout.c.id)
+        .where(payout.c.store_id == store_id, case.c.kind == "credit_unexplained", case.c.closed_at.is_(None))
+    )
+    return [row.id for row in unit.execute(query.order_by(payout.c.id))]
+
+
 def insert_confirmation(unit: Unit, values: Mapping[str, Any]) -> None:
     unit.execute(insert(credit_confirmation).values(**values))
 
 
 def confirmations_of(unit: Unit, payout_id: str) -> list[ConfirmationRow]:
     """What was said to have arrived for a payout, oldest first; the last counts."""
-    rows = unit.execute(
-        select(credit_confirmation)
-        .where(credit_confirmation.c.payout_id == payout_id)
-        .order_by(credit_confirmation.c.created_at, credit_confirmation.c.id)
-    )
-    return [record(ConfirmationRow, row) for row in rows]
+    return [record(ConfirmationRow, row) for row in unit.execute(_CONFIRMATIONS_OF, {"payout": payout_id})]
 
 
 def insert_line(unit: Unit, values: Mapping[str, Any]) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, bindparam, case, cast, func, insert, or_, select, union_all
+from sqlalchemy import String, bindparam, case, cast, func, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from checkout.rules.ledger import Account, Book, Posting
-from checkout.store.engine import Unit, by_id
+from checkout.store.engine import Unit, add_to, by_id
 from checkout.store.tables import account, posting, refund
 
 #: What moves a deposit's money before any settlement record: its own events, and the refunds that are paid from it.
@@ -22,6 +22,17 @@ _PLACED = select(posting.c.debit, posting.c.credit, posting.c.amount_minor).wher
     posting.c.cause.in_(_CAUSES), posting.c.asset == bindparam("currency")
 )
 
+_POSTINGS_OF = select(posting).where(posting.c.cause == bindparam("cause")).order_by(posting.c.at, posting.c.key)
+_HAS_POSTING = select(posting.c.key).where(posting.c.key == bindparam("key"))
+_BALANCE = select(
+    func.coalesce(
+        func.sum(
+            case((posting.c.debit == bindparam("account"), posting.c.amount_minor), else_=-posting.c.amount_minor)
+        ),
+        0,
+    )
+).where(or_(posting.c.debit == bindparam("account"), posting.c.credit == bindparam("account")))
+
 
 def post(unit: Unit, postings: Iterable[Posting], *, at: datetime) -> None:
     """Append postings, opening accounts they need. Accounts are opened in one order, so that two cannot deadlock."""
@@ -31,7 +42,7 @@ def post(unit: Unit, postings: Iterable[Posting], *, at: datetime) -> None:
         _open(unit, one)
     for row in rows:
         unit.execute(
-            insert(posting),
+            add_to(posting),
             {
                 "key": row.key, "debit": row.debit.id, "credit": row.credit.id, "asset": row.debit.asset,
                 "amount_minor": row.minor, "cause": row.cause, "at": at,
@@ -50,11 +61,7 @@ def _open(unit: Unit, one: Account) -> None:
 
 def balance(unit: Unit, one: Account) -> int:
     """Minor units received minus given, over every posting of the account."""
-    signed = case((posting.c.debit == one.id, posting.c.amount_minor), else_=-posting.c.amount_minor)
-    total = unit.execute(
-        select(func.coalesce(func.sum(signed), 0)).where(or_(posting.c.debit == one.id, posting.c.credit == one.id))
-    ).scalar_one()
-    return int(total)
+    return int(unit.execute(_BALANCE, {"account": one.id}).scalar_one())
 
 
 def balances(unit: Unit, store_id: str | None = None) -> list[dict[str, Any]]:
@@ -84,8 +91,7 @@ def _sums(unit: Unit, side: Any) -> list[tuple[str, int]]:
 
 
 def postings_of(unit: Unit, cause: str) -> list[dict[str, Any]]:
-    rows = unit.execute(select(posting).where(posting.c.cause == cause).order_by(posting.c.at, posting.c.key))
-    return [dict(row._mapping) for row in rows]
+    return [dict(row._mapping) for row in unit.execute(_POSTINGS_OF, {"cause": cause})]
 
 
 def postings_by(unit: Unit, cause: str) -> list[Posting]:
@@ -118,7 +124,7 @@ def placed(unit: Unit, deposit_id: str, currency: str) -> tuple[dict[Book, int],
 
 def has_posting(unit: Unit, key: str) -> bool:
     """Whether a posting key has posted."""
-    return unit.execute(select(posting.c.key).where(posting.c.key == key)).first() is not None
+    return unit.execute(_HAS_POSTING, {"key": key}).first() is not None
 
 
 def unexplained(unit: Unit) -> list[str]:

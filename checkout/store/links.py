@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from checkout.store.engine import Unit
+from checkout.store.pages import Page, aside, turn
 from checkout.store.records import PaymentLinkRow, record
 from checkout.store.tables import payment, payment_link
 
@@ -41,14 +42,21 @@ def link_by_key(unit: Unit, store_id: str, idempotency_key: str) -> PaymentLinkR
     return None if row is None else record(PaymentLinkRow, row)
 
 
-def page_of_links(unit: Unit, store_id: str, *, limit: int, after: str | None) -> list[PaymentLinkRow]:
-    """Newest first, those before ``after`` in that order."""
-    query = (
-        select(payment_link).where(payment_link.c.store_id == store_id).order_by(payment_link.c.id.desc()).limit(limit)
-    )
-    if after is not None:
-        query = query.where(payment_link.c.id < after)
-    return [record(PaymentLinkRow, row) for row in unit.execute(query)]
+def links_on_page(
+    unit: Unit, store_id: str, page: Page, *, order_ref: str | None, customer_id: str | None
+) -> tuple[list[PaymentLinkRow], bool]:
+    """A page of a store's links, and whether there are more."""
+    columns = payment_link.c
+    if customer_id is None:
+        query = select(payment_link).where(columns.store_id == store_id)
+    else:
+        query = select(payment_link).where(
+            columns.customer_id == customer_id, aside(unit, columns.store_id) == store_id
+        )
+    if order_ref is not None:
+        query = query.where((columns.order_ref if customer_id is None else aside(unit, columns.order_ref)) == order_ref)
+    found, more = turn(unit, query, payment_link, "lnk", page)
+    return [record(PaymentLinkRow, row) for row in found], more
 
 
 def count_payments(unit: Unit, link_id: str, *, since: datetime) -> int:

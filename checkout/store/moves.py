@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, select, update
 
-from checkout.store.engine import Unit
+from checkout.store.engine import Unit, add_to
 from checkout.store.tables import act, case, move
 
 WORKER = "checkout"  #: who, when nobody in particular
+
+_OF_KIND = (case.c.kind == bindparam("which"), case.c.subject == bindparam("whose"))
+_CASE = select(case.c.id).where(*_OF_KIND)
+_CASES_ON = select(case).where(case.c.subject == bindparam("whose")).order_by(case.c.opened_at, case.c.id)
+#: Every other parameter is a column's new value.
+_CLOSE = update(case).where(*_OF_KIND, case.c.closed_at.is_(None))
 
 
 def record_move(
@@ -28,7 +34,7 @@ def record_move(
 ) -> None:
     """Append one move. A second move at the same position is :class:`Taken`: somebody else was faster."""
     unit.execute(
-        insert(move),
+        add_to(move),
         {
             "subject": subject, "position": position, "before": before, "after": after, "cause": cause[:500],
             "who": who, "at": at,
@@ -47,7 +53,8 @@ def record_act(
 ) -> None:
     """Store what a named person did. The detail holds ids and amounts, never personal data or secrets."""
     text = json.dumps(detail, sort_keys=True, ensure_ascii=False)
-    unit.execute(insert(act).values(id=ident, who=who, action=action, subject=subject, detail=text, at=at))
+    row = {"id": ident, "who": who, "action": action, "subject": subject, "detail": text, "at": at}
+    unit.execute(add_to(act), row)
 
 
 def acts_on(unit: Unit, subject: str) -> list[dict[str, Any]]:
@@ -57,10 +64,10 @@ def acts_on(unit: Unit, subject: str) -> list[dict[str, Any]]:
 
 def open_case(unit: Unit, ident: str, *, kind: str, subject: str, detail: str, at: datetime) -> bool:
     """Open the case of this kind on this subject, once; True when it is new. A closed one is not opened again."""
-    there = unit.execute(select(case.c.id).where(case.c.kind == kind, case.c.subject == subject)).first()
-    if there is not None:
+    if unit.execute(_CASE, {"which": kind, "whose": subject}).first() is not None:
         return False
-    unit.execute(insert(case).values(id=ident, kind=kind, subject=subject, detail=detail[:1000], opened_at=at))
+    row = {"id": ident, "kind": kind, "subject": subject, "detail": detail[:1000], "opened_at": at}
+    unit.execute(add_to(case), row)
     return True
 
 
@@ -72,6 +79,15 @@ def reopen_case(unit: Unit, ident: str, *, kind: str, subject: str, detail: str,
         update(case)
         .where(case.c.kind == kind, case.c.subject == subject, case.c.closed_at.is_not(None))
         .values(closed_at=None, closed_by=None, closing_note=None, detail=detail[:1000], opened_at=at)
+    )
+
+
+def retell_case(unit: Unit, *, kind: str, subject: str, detail: str) -> None:
+    """Say something newer on an open case."""
+    unit.execute(
+        update(case)
+        .where(case.c.kind == kind, case.c.subject == subject, case.c.closed_at.is_(None))
+        .values(detail=detail[:1000])
     )
 
 
@@ -87,11 +103,8 @@ def close_case(unit: Unit, ident: str, *, who: str, note: str, at: datetime) -> 
 
 def close_by_proof(unit: Unit, *, kind: str, subject: str, note: str, at: datetime) -> None:
     """Close the case of this kind because later news settled it."""
-    unit.execute(
-        update(case)
-        .where(case.c.kind == kind, case.c.subject == subject, case.c.closed_at.is_(None))
-        .values(closed_at=at, closed_by=WORKER, closing_note=note)
-    )
+    closed = {"closed_at": at, "closed_by": WORKER, "closing_note": note}
+    unit.execute(_CLOSE, {"which": kind, "whose": subject, **closed})
 
 
 def case_by_id(unit: Unit, ident: str) -> dict[str, Any] | None:
@@ -100,8 +113,7 @@ def case_by_id(unit: Unit, ident: str) -> dict[str, Any] | None:
 
 
 def cases_on(unit: Unit, subject: str) -> list[dict[str, Any]]:
-    rows = unit.execute(select(case).where(case.c.subject == subject).order_by(case.c.opened_at, case.c.id))
-    return [dict(row._mapping) for row in rows]
+    return [dict(row._mapping) for row in unit.execute(_CASES_ON, {"whose": subject})]
 
 
 def list_cases(unit: Unit, *, include_closed: bool, limit: int) -> list[dict[str, Any]]:

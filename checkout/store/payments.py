@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, insert, literal_column, or_, select, update
 
 from checkout.store.engine import Unit, by_id, change_by_id
+from checkout.store.pages import Page, aside, turn
 from checkout.store.records import DepositRow, PaymentRow, SessionRow, record
 from checkout.store.tables import deposit, payment, session
 
@@ -57,7 +59,7 @@ def payment_by_pay_token(unit: Unit, token_hash: str) -> PaymentRow | None:
 def page_of_payments(
     unit: Unit, store_id: str | None, *, limit: int, after: str | None, filters: Mapping[str, str | None]
 ) -> list[PaymentRow]:
-    """Newest first, those before ``after`` in that order; ids sort by time, so new payments never shift a page."""
+    """An operator's list, of one store or all: newest first, those before ``after`` in that order."""
     query = select(payment).order_by(payment.c.id.desc()).limit(limit)
     if store_id is not None:
         query = query.where(payment.c.store_id == store_id)
@@ -67,6 +69,40 @@ def page_of_payments(
         if wanted is not None:
             query = query.where(payment.c[column] == wanted)
     return [record(PaymentRow, row) for row in unit.execute(query)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which payments of a store; what is None does not matter. ``anomaly``: one of those a payment has."""
+
+    status: str | None = None
+    anomaly: str | None = None
+    order_ref: str | None = None
+    customer_id: str | None = None
+
+
+def payments_on_page(unit: Unit, store_id: str, page: Page, wanted: Wanted) -> tuple[list[PaymentRow], bool]:
+    """A page of a store's payments, and whether there are more; read by the index of the narrowest condition."""
+    query, columns = select(payment), payment.c
+    by_customer = wanted.customer_id is not None
+    by_order = wanted.order_ref is not None and not by_customer
+    query = query.where((aside(unit, columns.store_id) if by_customer else columns.store_id) == store_id)
+    if wanted.customer_id is not None:
+        query = query.where(columns.customer_id == wanted.customer_id)
+    if wanted.order_ref is not None:
+        query = query.where((columns.order_ref if by_order else aside(unit, columns.order_ref)) == wanted.order_ref)
+    if wanted.anomaly is not None:
+        listed: ColumnElement[str] = literal_column("','") + columns.anomalies + literal_column("','")
+        # written out, not a parameter: the condition of the index of payments with an anomaly
+        query = query.where(columns.anomalies != literal_column("''"))
+        # said twice for PostgreSQL, which knows how many have this anomaly alone and nothing of the other: few enough to be
+        # worth sorting, it would think, where thousands are
+        query = query.where(or_(columns.anomalies == wanted.anomaly, listed.contains(f",{wanted.anomaly},")))
+    if wanted.status is not None:
+        alone = not (by_customer or by_order or wanted.anomaly)
+        query = query.where((columns.status if alone else aside(unit, columns.status)) == wanted.status)
+    found, more = turn(unit, query, payment, "pay", page)
+    return [record(PaymentRow, row) for row in found], more
 
 
 def update_payment(unit: Unit, ident: str, **values: Any) -> None:
@@ -100,6 +136,15 @@ def session_by_return_token(unit: Unit, token_hash: str) -> SessionRow | None:
 
 def sessions_of(unit: Unit, payment_id: str) -> list[SessionRow]:
     return [record(SessionRow, row) for row in unit.execute(_SESSIONS_OF, {"payment": payment_id})]
+
+
+def sessions_of_each(unit: Unit, payment_ids: Sequence[str]) -> dict[str, list[SessionRow]]:
+    """The sessions of several payments, by payment."""
+    query = select(session).where(session.c.payment_id.in_(payment_ids)).order_by(session.c.number)
+    found: dict[str, list[SessionRow]] = {}
+    for row in unit.execute(query) if payment_ids else ():
+        found.setdefault(row.payment_id, []).append(record(SessionRow, row))
+    return found
 
 
 def sessions_named(

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, func, insert, or_, select, update
+from sqlalchemy import Table, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from checkout.store.engine import Unit
+from checkout.store.engine import Unit, add_to, by_id, change_by_id
+from checkout.store.pages import Page, aside, turn
 from checkout.store.records import (
     AttemptRow,
     DepositRow,
@@ -33,15 +34,44 @@ from checkout.store.tables import (
     payout_item,
     posting,
     quote,
+    refund,
     settlement_record,
     transfer,
     treasury,
 )
 
+_ITEMS_OF = (
+    select(payout_item)
+    .where(payout_item.c.payout_id == bindparam("payout"), payout_item.c.drawn_by.is_(None))
+    .order_by(payout_item.c.id)
+)
+_STANDING_OF = select(customer_standing).where(customer_standing.c.id == bindparam("customer"))
+_ATTEMPTS_OF = (
+    select(attempt)
+    .where(attempt.c.subject == bindparam("subject"), attempt.c.kind == bindparam("kind"))
+    .order_by(attempt.c.created_at, attempt.c.id)
+)
+_LIVE_MANDATE = select(mandate).where(mandate.c.payout_id == bindparam("payout"), mandate.c.voided_at.is_(None))
+_MANDATES_OF = (
+    select(mandate).where(mandate.c.payout_id == bindparam("payout")).order_by(mandate.c.created_at, mandate.c.id)
+)
+_TRANSFER_OF = (
+    select(transfer).where(transfer.c.payout_id == bindparam("payout")).order_by(transfer.c.created_at.desc()).limit(1)
+)
+_TRANSFER_BY_ADDRESS = select(transfer).where(transfer.c.address_hash == bindparam("address"))
+_RECORDS = select(settlement_record).where(settlement_record.c.id.in_(bindparam("some", expanding=True)))
+#: Parameters of one statement, well below what either database takes.
+CHUNK = 500
+
 
 def insert_row(unit: Unit, table: Table, values: Mapping[str, Any]) -> None:
     """Add a row; :class:`Taken` when one of its keys is in use."""
-    unit.execute(insert(table).values(**values))
+    unit.execute(add_to(table), dict(values))
+
+
+def insert_rows(unit: Unit, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows of the same columns in one go; :class:`Taken` when a key of any is in use."""
+    unit.execute(add_to(table), [dict(one) for one in rows])
 
 
 def lock_treasury(unit: Unit, store_id: str, asset: str, network: str) -> None:
@@ -67,8 +97,38 @@ def deposits_for_record(unit: Unit, idents: Sequence[str]) -> list[DepositRow]:
 
 
 def settlement_record_by_id(unit: Unit, ident: str) -> SettlementRecordRow | None:
-    row = unit.execute(select(settlement_record).where(settlement_record.c.id == ident)).first()
+    row = unit.execute(by_id(settlement_record), {"row": ident}).first()
     return None if row is None else record(SettlementRecordRow, row)
+
+
+def settlement_records(unit: Unit, idents: Sequence[str]) -> dict[str, SettlementRecordRow]:
+    """Those of the ids that are settlement records, in the order given."""
+    found: dict[str, SettlementRecordRow] = {}
+    for start in range(0, len(idents), CHUNK):
+        rows = unit.execute(_RECORDS, {"some": idents[start : start + CHUNK]})
+        found |= {str(row.id): record(SettlementRecordRow, row) for row in rows}
+    return {ident: found[ident] for ident in idents if ident in found}
+
+
+def records_on_page(
+    unit: Unit, store_id: str, page: Page, *, asset: str | None, network: str | None
+) -> tuple[list[SettlementRecordRow], bool]:
+    """A page of a store's settlement records, and whether there are more. A store has few assets and networks."""
+    query = select(settlement_record).where(settlement_record.c.store_id == store_id)
+    for column, wanted in ((settlement_record.c.asset, asset), (settlement_record.c.network, network)):
+        if wanted is not None:
+            query = query.where(aside(unit, column) == wanted)
+    found, more = turn(unit, query, settlement_record, "set", page)
+    return [record(SettlementRecordRow, row) for row in found], more
+
+
+def deposits_of_each(unit: Unit, record_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The deposits of several settlement records, by record."""
+    query = select(deposit.c.id, deposit.c.settlement_record_id).where(deposit.c.settlement_record_id.in_(record_ids))
+    found: dict[str, list[str]] = {}
+    for row in unit.execute(query.order_by(deposit.c.id)) if record_ids else ():
+        found.setdefault(row.settlement_record_id, []).append(row.id)
+    return found
 
 
 def withdraw_record(unit: Unit, ident: str, *, at: datetime) -> None:
@@ -118,23 +178,26 @@ def allocated_shares(unit: Unit, store_id: str, asset: str, network: str) -> lis
     return [(str(row.id), int(row.amount_minor)) for row in rows]
 
 
-def waiting_deposits(unit: Unit, store_id: str, *, limit: int) -> list[DepositRow]:
-    """Settled deposits without a settlement record, oldest first: money that waits for evidence."""
+def waiting_deposits(unit: Unit, store_id: str) -> list[DepositRow]:
+    """Settled deposits without a settlement record, oldest first: money that waits for evidence, none of it refunded whole."""
+    back = select(func.coalesce(func.sum(refund.c.amount_minor), 0)).where(
+        refund.c.deposit_id == deposit.c.id, refund.c.state == "sent", refund.c.funded_at.is_(None)
+    )
     rows = unit.execute(
         select(deposit)
         .where(
             deposit.c.store_id == store_id,
             deposit.c.stage == "settled",
             deposit.c.settlement_record_id.is_(None),
+            deposit.c.amount_minor > back.scalar_subquery(),
         )
         .order_by(deposit.c.settled_at, deposit.c.id)
-        .limit(limit)
     )
     return [record(DepositRow, row) for row in rows]
 
 
 def payout_account_by_id(unit: Unit, ident: str) -> PayoutAccountRow | None:
-    row = unit.execute(select(payout_account).where(payout_account.c.id == ident)).first()
+    row = unit.execute(by_id(payout_account), {"row": ident}).first()
     return None if row is None else record(PayoutAccountRow, row)
 
 
@@ -157,10 +220,7 @@ def retire_payout_account(unit: Unit, ident: str, *, at: datetime) -> bool:
 
 
 def payout_by_id(unit: Unit, ident: str, *, lock: bool = False) -> PayoutRow | None:
-    query = select(payout).where(payout.c.id == ident)
-    if lock and not unit.is_sqlite:
-        query = query.with_for_update()
-    row = unit.execute(query).first()
+    row = unit.execute(by_id(payout, lock=lock and not unit.is_sqlite), {"row": ident}).first()
     return None if row is None else record(PayoutRow, row)
 
 
@@ -172,14 +232,12 @@ def list_payouts(unit: Unit, store_id: str | None, *, limit: int) -> list[Payout
 
 
 def update_payout(unit: Unit, ident: str, **values: Any) -> None:
-    unit.execute(update(payout).where(payout.c.id == ident).values(**values))
+    unit.execute(change_by_id(payout), {"row": ident, **values})
 
 
 def items_of(unit: Unit, payout_id: str) -> list[dict[str, Any]]:
     """What the payout's own amount is made of."""
-    own = (payout_item.c.payout_id == payout_id, payout_item.c.drawn_by.is_(None))
-    rows = unit.execute(select(payout_item).where(*own).order_by(payout_item.c.id))
-    return [dict(row._mapping) for row in rows]
+    return [dict(row._mapping) for row in unit.execute(_ITEMS_OF, {"payout": payout_id})]
 
 
 def payouts_holding(unit: Unit, source: str) -> list[str]:
@@ -203,39 +261,34 @@ def release_items(unit: Unit, payout_id: str, *, at: datetime) -> None:
 def keep_standing(unit: Unit, customer_id: str, *, base_payout: str, name: str, at: datetime) -> None:
     """Store what Stables has just said of a customer."""
     values = {"base_payout": base_payout, "name": name, "read_at": at}
-    where = customer_standing.c.stables_customer_id == customer_id
+    where = customer_standing.c.id == customer_id
     if unit.execute(update(customer_standing).where(where).values(**values)).rowcount == 0:
         dialect = sqlite.insert if unit.is_sqlite else postgresql.insert
         unit.execute(
-            dialect(customer_standing).values(stables_customer_id=customer_id, **values).on_conflict_do_nothing()
+            dialect(customer_standing).values(id=customer_id, **values).on_conflict_do_nothing()
         )
 
 
 def standing_of(unit: Unit, customer_id: str) -> dict[str, Any] | None:
-    row = unit.execute(select(customer_standing).where(customer_standing.c.stables_customer_id == customer_id)).first()
+    row = unit.execute(_STANDING_OF, {"customer": customer_id}).first()
     return None if row is None else dict(row._mapping)
 
 
 def attempts_of(unit: Unit, subject: str, kind: str) -> list[AttemptRow]:
-    rows = unit.execute(
-        select(attempt)
-        .where(attempt.c.subject == subject, attempt.c.kind == kind)
-        .order_by(attempt.c.created_at, attempt.c.id)
-    )
-    return [record(AttemptRow, row) for row in rows]
+    return [record(AttemptRow, row) for row in unit.execute(_ATTEMPTS_OF, {"subject": subject, "kind": kind})]
 
 
 def attempt_by_id(unit: Unit, ident: str) -> AttemptRow | None:
-    row = unit.execute(select(attempt).where(attempt.c.id == ident)).first()
+    row = unit.execute(by_id(attempt), {"row": ident}).first()
     return None if row is None else record(AttemptRow, row)
 
 
 def update_attempt(unit: Unit, ident: str, **values: Any) -> None:
-    unit.execute(update(attempt).where(attempt.c.id == ident).values(**values))
+    unit.execute(change_by_id(attempt), {"row": ident, **values})
 
 
 def quote_by_id(unit: Unit, ident: str) -> QuoteRow | None:
-    row = unit.execute(select(quote).where(quote.c.id == ident)).first()
+    row = unit.execute(by_id(quote), {"row": ident}).first()
     return None if row is None else record(QuoteRow, row)
 
 
@@ -249,15 +302,12 @@ def update_quote(unit: Unit, ident: str, **values: Any) -> None:
 
 
 def live_mandate(unit: Unit, payout_id: str) -> MandateRow | None:
-    row = unit.execute(select(mandate).where(mandate.c.payout_id == payout_id, mandate.c.voided_at.is_(None))).first()
+    row = unit.execute(_LIVE_MANDATE, {"payout": payout_id}).first()
     return None if row is None else record(MandateRow, row)
 
 
 def mandates_of(unit: Unit, payout_id: str) -> list[dict[str, Any]]:
-    rows = unit.execute(
-        select(mandate).where(mandate.c.payout_id == payout_id).order_by(mandate.c.created_at, mandate.c.id)
-    )
-    return [dict(row._mapping) for row in rows]
+    return [dict(row._mapping) for row in unit.execute(_MANDATES_OF, {"payout": payout_id})]
 
 
 def agree_to_mandate(unit: Unit, ident: str, *, who: str, at: datetime) -> None:
@@ -275,9 +325,7 @@ def void_mandates(unit: Unit, *, because: str, at: datetime, payout_id: str | No
 
 def transfer_of(unit: Unit, payout_id: str) -> TransferRow | None:
     """The payout's transfer; the newest, should an earlier attempt have died."""
-    row = unit.execute(
-        select(transfer).where(transfer.c.payout_id == payout_id).order_by(transfer.c.created_at.desc()).limit(1)
-    ).first()
+    row = unit.execute(_TRANSFER_OF, {"payout": payout_id}).first()
     return None if row is None else record(TransferRow, row)
 
 
@@ -287,13 +335,13 @@ def transfer_by_provider_id(unit: Unit, provider_transfer_id: str) -> TransferRo
 
 
 def transfer_by_address(unit: Unit, address_hash: str) -> TransferRow | None:
-    row = unit.execute(select(transfer).where(transfer.c.address_hash == address_hash)).first()
+    row = unit.execute(_TRANSFER_BY_ADDRESS, {"address": address_hash}).first()
     return None if row is None else record(TransferRow, row)
 
 
 def update_transfer(unit: Unit, ident: str, **values: Any) -> None:
     """:class:`Taken` when the deposit address already belongs to another transfer."""
-    unit.execute(update(transfer).where(transfer.c.id == ident).values(**values))
+    unit.execute(change_by_id(transfer), {"row": ident, **values})
 
 
 def funding_of(unit: Unit, transfer_id: str) -> dict[str, Any] | None:

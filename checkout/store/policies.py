@@ -5,31 +5,33 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from checkout.rules.money import Money
 from checkout.rules.payouts import PayoutState
 from checkout.rules.prices import Limits
 from checkout.store import stores
-from checkout.store.engine import Unit
+from checkout.store.engine import Unit, by_id
 from checkout.store.records import PayoutRow, PolicyRow, record
 from checkout.store.tables import payout, payout_policy, price_guard
 
+_POLICY_FOR = select(payout_policy).where(
+    payout_policy.c.store_id == bindparam("store"),
+    payout_policy.c.asset == bindparam("asset"),
+    payout_policy.c.network == bindparam("network"),
+)
+_GUARD = select(price_guard).where(
+    price_guard.c.store_id == bindparam("store"), price_guard.c.currency == bindparam("currency")
+)
+
 
 def policy_by_id(unit: Unit, ident: str, *, lock: bool = False) -> PolicyRow | None:
-    query = select(payout_policy).where(payout_policy.c.id == ident)
-    if lock and not unit.is_sqlite:
-        query = query.with_for_update()
-    row = unit.execute(query).first()
+    row = unit.execute(by_id(payout_policy, lock=lock and not unit.is_sqlite), {"row": ident}).first()
     return None if row is None else record(PolicyRow, row)
 
 
 def policy_for(unit: Unit, store_id: str, asset: str, network: str) -> PolicyRow | None:
-    row = unit.execute(
-        select(payout_policy).where(
-            payout_policy.c.store_id == store_id, payout_policy.c.asset == asset, payout_policy.c.network == network
-        )
-    ).first()
+    row = unit.execute(_POLICY_FOR, {"store": store_id, "asset": asset, "network": network}).first()
     return None if row is None else record(PolicyRow, row)
 
 
@@ -50,9 +52,7 @@ def update_policy(unit: Unit, ident: str, **values: Any) -> None:
 
 
 def guard_row(unit: Unit, store_id: str, currency: str) -> dict[str, Any] | None:
-    row = unit.execute(
-        select(price_guard).where(price_guard.c.store_id == store_id, price_guard.c.currency == currency)
-    ).first()
+    row = unit.execute(_GUARD, {"store": store_id, "currency": currency}).first()
     return None if row is None else dict(row._mapping)
 
 

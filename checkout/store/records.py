@@ -5,8 +5,9 @@ Use cases see these and never a database row.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from checkout.rules.deposits import Stage
@@ -39,7 +40,6 @@ class StoreRow:
     id: str
     name: str
     origins: str
-    notify_url: str | None
     success_url: str | None
     exit_url: str | None
     error_url: str | None
@@ -47,6 +47,28 @@ class StoreRow:
     destination_address: str | None
     colour: str | None
     logo_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRow:
+    """A store's key as far as it may be shown; the key itself is nowhere."""
+
+    id: str
+    store_id: str
+    hint: str
+    label: str | None
+    scopes: str
+    per_minute: int | None
+    window_at: datetime | None
+    window_taken: int
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    created_at: datetime
+    created_by: str
+
+    @property
+    def scope_list(self) -> list[str]:
+        return self.scopes.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,7 +508,32 @@ class TransferRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """Where a store is notified, and how that has gone."""
+
+    id: str
+    store_id: str
+    url: str
+    events: str | None
+    state: str
+    failures: int
+    failing_since: datetime | None
+    resting_until: datetime | None
+    probe_token: str | None
+    disabled_at: datetime | None
+    disabled_because: str | None
+    removed_at: datetime | None
+    created_at: datetime
+
+    @property
+    def event_list(self) -> list[str] | None:
+        return None if self.events is None else list(json.loads(self.events))
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationRow:
+    """A message; ``state`` follows from its deliveries: pending, abandoned, delivered, or unaddressed without any."""
+
     id: str
     store_id: str
     payment_id: str | None
@@ -494,9 +541,63 @@ class NotificationRow:
     type: str
     sequence: int
     body: str
-    state: str
     created_at: datetime
-    delivered_at: datetime | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A message's way to an endpoint."""
+
+    id: str
+    notification_id: str
+    endpoint_id: str
+    state: str
+    tries: int
     last_answer: str
+    since: datetime
+    delivered_at: datetime | None
+    due_at: datetime | None
     attempts: int
     lease_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryTryRow:
+    """One try, and what was answered."""
+
+    number: int
+    at: datetime
+    status: int | None
+    problem: str
+    excerpt_sealed: bytes | None
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRow:
+    """A delivery with its message and its endpoint: everything one try needs."""
+
+    id: str
+    endpoint_id: str
+    state: str
+    tries: int
+    since: datetime
+    due_at: datetime
+    attempts: int
+    lease_until: datetime
+    message_id: str
+    store_id: str
+    subject: str
+    type: str
+    body: str
+    url: str
+    endpoint_state: str
+    failures: int
+    resting_until: datetime | None
+    probe_token: str | None
+
+    def may_go(self, token: str, *, now: datetime, needs: timedelta) -> bool:
+        """Whether it may be sent now: its endpoint is not being left alone, or this is the try; and the lease lasts."""
+        its_turn = self.resting_until is None or self.probe_token == token
+        return self.endpoint_state == "active" and its_turn and self.lease_until - now >= needs

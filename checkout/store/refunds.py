@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from checkout.rules.refunds import ENDED
+from checkout.rules.refunds import ENDED, RefundState
 from checkout.store.engine import Unit, by_id, change_by_id
+from checkout.store.pages import Page, turn
 from checkout.store.records import AttemptRow, RefundRow, record
 from checkout.store.tables import attempt, payment, refund, refund_rule
 
@@ -82,6 +83,26 @@ def list_refunds(
     if after is not None:
         query = query.where(refund.c.id < after)
     return [record(RefundRow, row) for row in unit.execute(query)]
+
+
+def refunds_on_page(
+    unit: Unit, payment_id: str, page: Page, *, states: Sequence[str] = ()
+) -> tuple[list[RefundRow], bool]:
+    """A page of a payment's refunds, and whether there are more."""
+    query = select(refund).where(refund.c.payment_id == payment_id)
+    if states:
+        query = query.where(refund.c.state.in_(states))
+    found, more = turn(unit, query, refund, "ref", page)
+    return [record(RefundRow, row) for row in found], more
+
+
+def take_back_approvals(unit: Unit) -> list[str]:
+    """Nothing that was approved and is not sent goes out without being approved anew; the refunds there were."""
+    waiting = (refund.c.state == RefundState.REQUESTED.value, refund.c.approved_by.is_not(None))
+    taken = unit.execute(
+        update(refund).where(*waiting).values(approved_by=None, approved_at=None, due_at=None).returning(refund.c.id)
+    )
+    return sorted(str(row.id) for row in taken)
 
 
 def any_live(unit: Unit, deposit_id: str) -> bool:

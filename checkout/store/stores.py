@@ -1,4 +1,4 @@
-"""Stores with their keys, secrets and settlement rules; people; the installation; pauses; customers."""
+"""Stores with their secrets and settlement rules; people; the installation; pauses; customers."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
+from checkout.rules.urls import RETURN_URLS
 from checkout.store.engine import Unit
 from checkout.store.records import CustomerRow, StoreRow, record
 from checkout.store.tables import (
     customer,
     installation,
-    notification_secret,
     pause,
+    payment_link,
     person,
     settlement_rule,
     store,
-    store_key,
     store_logo,
 )
 
-_FIND = select(store).where(or_(store.c.id == bindparam("wanted"), store.c.name == bindparam("wanted")))
-_BY_KEY_HASH = (
-    select(store, store_key.c.scopes)
-    .join(store_key, store_key.c.store_id == store.c.id)
-    .where(store_key.c.key_hash == bindparam("hash"), store_key.c.revoked_at.is_(None))
+_INSTALLATION = select(installation)
+_RESTORED = select(installation.c.restored_at)
+_PAUSED = select(pause.c.reason).where(
+    or_(pause.c.scope == "all", pause.c.scope == bindparam("store")), pause.c.released_at.is_(None)
 )
+_FIND = select(store).where(or_(store.c.id == bindparam("wanted"), store.c.name == bindparam("wanted")))
 
 
 def insert_store(unit: Unit, values: Mapping[str, Any]) -> None:
@@ -61,40 +61,18 @@ def list_stores(unit: Unit) -> list[StoreRow]:
     return [record(StoreRow, row) for row in unit.execute(select(store).order_by(store.c.name))]
 
 
-def insert_key(unit: Unit, values: Mapping[str, Any]) -> None:
-    unit.execute(insert(store_key).values(**values))
-
-
-def store_by_key_hash(unit: Unit, key_hash: str) -> tuple[StoreRow, frozenset[str]] | None:
-    """The store of a key that is not revoked, and what the key may do."""
-    row = unit.execute(_BY_KEY_HASH, {"hash": key_hash}).first()
-    return None if row is None else (record(StoreRow, row), frozenset(row.scopes.split()))
-
-
-def insert_notification_secret(unit: Unit, values: Mapping[str, Any]) -> None:
-    unit.execute(insert(notification_secret).values(**values))
-
-
-def expire_notification_secrets(unit: Unit, store_id: str, *, at: datetime) -> None:
-    """Let the secrets in use run out at ``at``; a new one takes over, both sign until then."""
-    unit.execute(
-        update(notification_secret)
-        .where(notification_secret.c.store_id == store_id, notification_secret.c.expires_at.is_(None))
-        .values(expires_at=at)
-    )
-
-
-def notification_secrets(unit: Unit, store_id: str, *, now: datetime) -> list[bytes]:
-    """Sealed secrets in force, newest first."""
-    rows = unit.execute(
-        select(notification_secret.c.secret_sealed)
-        .where(
-            notification_secret.c.store_id == store_id,
-            or_(notification_secret.c.expires_at.is_(None), notification_secret.c.expires_at > now),
+def return_urls_of_links(unit: Unit, store_id: str, *, now: datetime) -> list[tuple[str, dict[str, str | None]]]:
+    """Each payment link that may still open a payment and has a return URL of its own: its id, and those."""
+    columns = [payment_link.c[name] for name in RETURN_URLS]
+    found = unit.execute(
+        select(payment_link.c.id, *columns).where(
+            payment_link.c.store_id == store_id,
+            payment_link.c.deactivated_at.is_(None),
+            or_(payment_link.c.expires_at.is_(None), payment_link.c.expires_at > now),
+            or_(*(column.is_not(None) for column in columns)),
         )
-        .order_by(notification_secret.c.created_at.desc())
     )
-    return [row.secret_sealed for row in rows]
+    return [(row.id, {name: row._mapping[name] for name in RETURN_URLS}) for row in found]
 
 
 def set_rule(unit: Unit, values: Mapping[str, Any]) -> None:
@@ -130,7 +108,7 @@ def any_person(unit: Unit) -> bool:
 
 
 def installation_row(unit: Unit) -> dict[str, Any] | None:
-    row = unit.execute(select(installation)).first()
+    row = unit.execute(_INSTALLATION).first()
     return None if row is None else dict(row._mapping)
 
 
@@ -154,12 +132,10 @@ def release_pause(unit: Unit, scope: str, *, who: str, at: datetime) -> bool:
 
 def why_paused(unit: Unit, store_id: str) -> str | None:
     """Why no money may leave for this store now, or None: a pause, or a restored database not yet reconciled."""
-    row = unit.execute(
-        select(pause.c.reason).where(pause.c.scope.in_(["all", store_id]), pause.c.released_at.is_(None))
-    ).first()
+    row = unit.execute(_PAUSED, {"store": store_id}).first()
     if row is not None:
         return f"payouts are paused: {row.reason}"
-    restored = unit.execute(select(installation.c.restored_at)).scalar()
+    restored = unit.execute(_RESTORED).scalar()
     if restored is not None:
         return "the database was restored and is not yet reconciled; run `checkout reconcile`"
     return None

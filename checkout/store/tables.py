@@ -86,6 +86,12 @@ def _due_index(table: str) -> Index:
     return Index(f"ix_{table}_due", "due_at", postgresql_where=text("due_at IS NOT NULL"))
 
 
+def _live_index(table: str, *states: str) -> Index:
+    """Of the rows that are not over, for counting them however many are."""
+    where = text(f"state IN ({', '.join(repr(state) for state in states)})")
+    return Index(f"ix_{table}_live", "state", sqlite_where=where, postgresql_where=where)
+
+
 # --- who ---------------------------------------------------------------------------------------------------------
 
 installation = Table(
@@ -170,7 +176,6 @@ store = Table(
     _id(),
     Column("name", String(120), nullable=False, unique=True),
     Column("origins", Text, nullable=False),  # JSON list of exact origins
-    Column("notify_url", Text),
     Column("success_url", Text),
     Column("exit_url", Text),
     Column("error_url", Text),
@@ -196,9 +201,31 @@ store_key = Table(
     Column("store_id", ID, ForeignKey("store.id"), nullable=False, index=True),
     Column("key_hash", String(64), nullable=False, unique=True),
     Column("hint", String(24), nullable=False),
-    Column("scopes", Text, nullable=False),
-    Column("last_used_at", Instant),
-    Column("revoked_at", Instant),
+    Column("label", String(80)),
+    Column("scopes", Text, nullable=False),  # words: read, write, refunds, treasury
+    Column("per_minute", Integer, CheckConstraint("per_minute > 0", name="per_minute")),  # null: the default
+    Column("window_at", Instant),  # the minute counted last, and how many of its requests processes have taken
+    Column("window_taken", Integer, nullable=False, server_default=text("0")),
+    Column("last_used_at", Instant),  # stamped when a process takes requests, not at each of them
+    Column("revoked_at", Instant),  # from then on it is no key; may lie ahead, while a new one takes over
+    *_who(),
+)
+
+notification_endpoint = Table(  # where a store is notified, of what, and how it has fared
+    "notification_endpoint",
+    metadata,
+    _id(),
+    Column("store_id", ID, ForeignKey("store.id"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("events", Text),  # JSON list of types and families; null: everything
+    Column("state", String(10), nullable=False),  # active or disabled
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
+    Column("failing_since", Instant),
+    Column("resting_until", Instant),  # it has failed: nothing is sent to it before, and then one try for all
+    Column("probe_token", String(40)),  # whose try that is
+    Column("disabled_at", Instant),
+    Column("disabled_because", Text),
+    Column("removed_at", Instant),
     *_who(),
 )
 
@@ -206,10 +233,21 @@ notification_secret = Table(
     "notification_secret",
     metadata,
     _id(),
-    Column("store_id", ID, ForeignKey("store.id"), nullable=False, index=True),
+    Column("endpoint_id", ID, ForeignKey("notification_endpoint.id"), nullable=False, index=True),
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("expires_at", Instant),
     *_who(),
+)
+
+request_key = Table(  # writes of the API under an Idempotency-Key, where the row they make has no place for it
+    "request_key",
+    metadata,
+    Column("store_id", ID, ForeignKey("store.id"), primary_key=True),
+    Column("operation", String(40), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),  # of the request; empty once the person in it was erased
+    Column("subject", ID, nullable=False, index=True),  # what was written to
+    Column("created_at", Instant, nullable=False),
 )
 
 settlement_rule = Table(
@@ -273,6 +311,8 @@ payment_link = Table(  # opens payments without a storefront's own session
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("store_id", "idempotency_key"),
     Index("ix_payment_link_store", "store_id", "id"),
+    Index("ix_payment_link_store_order", "store_id", "order_ref", "id"),
+    Index("ix_payment_link_customer", "customer_id", "id"),
 )
 
 # --- payments ----------------------------------------------------------------------------------------------------
@@ -315,7 +355,15 @@ payment = Table(
     *_work(),
     UniqueConstraint("store_id", "idempotency_key"),
     Index("ix_payment_store_newest", "store_id", "id"),
-    Index("ix_payment_store_order", "store_id", "order_ref"),
+    Index("ix_payment_store_order", "store_id", "order_ref", "id"),
+    Index("ix_payment_store_status", "store_id", "status", "id"),
+    Index(
+        "ix_payment_store_odd",
+        "store_id",
+        "id",
+        sqlite_where=text("anomalies <> ''"),
+        postgresql_where=text("anomalies <> ''"),
+    ),
     Index("ix_payment_customer", "customer_id", "id"),
     Index("ix_payment_link", "link_id", "created_at"),
     _due_index("payment"),
@@ -369,7 +417,7 @@ event = Table(
     Column("applied_at", Instant),
     *_work(),
     UniqueConstraint("provider", "dedup_key"),
-    Index("ix_event_state", "state", "received_at"),
+    Index("ix_event_state", "state", "received_at", "provider"),
     Index("ix_event_subject", "subject"),
     Index("ix_event_reference", "reference"),
     Index("ix_event_session_hint", "session_hint"),
@@ -429,6 +477,7 @@ refund = Table(
     UniqueConstraint("payment_id", "idempotency_key"),
     Index("uq_refund_website_reference", "website_reference", unique=True),
     Index("ix_refund_deposit", "deposit_id"),
+    _live_index("refund", "requested", "needs_details", "needs_funding", "sending", "unknown", "accepted"),
     _due_index("refund"),
 )
 
@@ -490,6 +539,7 @@ settlement_record = Table(
     Column("withdrawn_at", Instant),  # a declared record that later news has proved wrong; its postings are reversed
     *_who(),
     Index("ix_settlement_record_store", "store_id", "asset", "network"),
+    Index("ix_settlement_record_newest", "store_id", "id"),
 )
 
 treasury = Table(  # one row per store, asset and network: the lock under which treasury is reserved
@@ -548,10 +598,12 @@ merchant = Table(  # whom we registered at Stables: payouts are made in this cus
 customer_standing = Table(  # what Stables last said of a customer
     "customer_standing",
     metadata,
-    Column("stables_customer_id", String(36), primary_key=True),
-    Column("base_payout", String(20), nullable=False),
+    Column("id", String(36), primary_key=True),  # Stables' own
+    Column("base_payout", String(20), nullable=False),  # approved, refused, unread
     Column("name", Text, nullable=False),
     Column("read_at", Instant, nullable=False),
+    *_work(),
+    _due_index("customer_standing"),
 )
 
 payout_policy = Table(  # when a treasury's free funds are proposed by themselves; none: by a person alone
@@ -594,6 +646,15 @@ price_guard = Table(  # the worst price at which a store's money may leave, per 
     *_who(),
 )
 
+statement_limit = Table(  # how much of a bank credit the provider may leave unexplained
+    "statement_limit",
+    metadata,
+    Column("store_id", ID, ForeignKey("store.id"), primary_key=True),
+    Column("unexplained_bp", Integer, nullable=False),  # of the credit
+    Column("unexplained_minor", BigInteger, nullable=False),  # so many minor units are let pass whatever the credit
+    *_who(),
+)
+
 payout = Table(
     "payout",
     metadata,
@@ -618,6 +679,10 @@ payout = Table(
     Column("updated_at", Instant, nullable=False),
     *_work(),
     Index("ix_payout_store", "store_id", "id"),
+    _live_index(
+        "payout", "proposed", "quoted", "approved", "transfer_created", "awaiting_funding", "funded", "submitted", "processed",
+        "on_hold", "needs_decision",
+    ),
     _due_index("payout"),
 )
 
@@ -814,7 +879,7 @@ known_transfer = (
 
 # --- notifications -----------------------------------------------------------------------------------------------
 
-notification = Table(
+notification = Table(  # what is said, once for all who are told
     "notification",
     metadata,
     _id(),
@@ -823,12 +888,48 @@ notification = Table(
     Column("subject", ID, nullable=False),
     Column("type", String(40), nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("state", String(20), nullable=False),  # pending, delivered, abandoned, unaddressed
-    Column("last_answer", String(200), nullable=False, server_default=""),
+    Column("body", Text, nullable=False),  # the text that is signed and sent
     Column("created_at", Instant, nullable=False),
+    UniqueConstraint("subject", "sequence"),
+    Index("ix_notification_store", "store_id", "created_at", "id"),
+)
+
+notification_delivery = Table(  # a message's way to an endpoint: the job
+    "notification_delivery",
+    metadata,
+    _id(),
+    Column("notification_id", ID, ForeignKey("notification.id"), nullable=False),
+    Column("endpoint_id", ID, ForeignKey("notification_endpoint.id"), nullable=False),
+    Column("state", String(10), nullable=False),  # pending, delivered, abandoned
+    Column("tries", Integer, nullable=False, server_default=text("0")),  # in all; ``attempts`` begins anew if resent
+    Column("last_answer", String(200), nullable=False, server_default=""),
+    Column("since", Instant, nullable=False),  # the three days of trying begin here
     Column("delivered_at", Instant),
     *_work(),
-    UniqueConstraint("subject", "sequence"),
-    _due_index("notification"),
+    UniqueConstraint("notification_id", "endpoint_id"),
+    Index(
+        "ix_notification_delivery_due",
+        "endpoint_id",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_notification_delivery_missed",
+        "endpoint_id",
+        sqlite_where=text("state = 'abandoned'"),
+        postgresql_where=text("state = 'abandoned'"),
+    ),
+)
+
+delivery_attempt = Table(  # every try, and what was answered
+    "delivery_attempt",
+    metadata,
+    Column("delivery_id", ID, ForeignKey("notification_delivery.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("status", Integer),  # null: no answer, for the reason in ``problem``
+    Column("problem", String(200), nullable=False, server_default=""),
+    Column("excerpt_sealed", LargeBinary),  # of the answer: a shop's error page may hold anything
+    Column("duration_ms", Integer, nullable=False),
 )

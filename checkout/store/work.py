@@ -23,6 +23,19 @@ def _held(table: Table) -> Update:
 
 
 @cache
+def _is_held(table: Table) -> Select[Any]:
+    """The row while its lease is this one and lasts, built once per table."""
+    mine = (table.c.id == bindparam("row"), table.c.lease_token == bindparam("held"))
+    return select(table.c.id).where(*mine, table.c.lease_until > bindparam("now"))
+
+
+@cache
+def _claim(table: Table) -> Update:
+    """A lease on rows by id, built once per table; the other parameters are its columns."""
+    return update(table).where(table.c.id.in_(bindparam("some", expanding=True)))
+
+
+@cache
 def _due(table: Table, limit: int, *, skip_locked: bool) -> Select[Any]:
     """Rows that may be claimed, the oldest first, built once per table."""
     free = or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now"))
@@ -44,16 +57,13 @@ def claim(unit: Unit, table: Table, *, now: datetime, lease: timedelta, token: s
     """
     ids = [row.id for row in unit.execute(_due(table, limit, skip_locked=not unit.is_sqlite), {"now": now})]
     if ids:
-        unit.execute(update(table).where(table.c.id.in_(ids)).values(lease_token=token, lease_until=now + lease))
+        unit.execute(_claim(table), {"some": ids, "lease_token": token, "lease_until": now + lease})
     return ids
 
 
 def holds(unit: Unit, table: Table, ident: str, token: str, *, now: datetime) -> bool:
     """Whether the lease is still ours; asked just before a call that moves money."""
-    row = unit.execute(
-        select(table.c.id).where(table.c.id == ident, table.c.lease_token == token, table.c.lease_until > now)
-    ).first()
-    return row is not None
+    return unit.execute(_is_held(table), {"row": ident, "held": token, "now": now}).first() is not None
 
 
 def release(

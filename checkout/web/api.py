@@ -14,13 +14,16 @@ from flask import Response, request
 
 from checkout.errors import NotFound
 from checkout.paying.customers import Person
-from checkout.paying.payments import RETURN_URLS, NewPayment, PaymentAnswer
+from checkout.paying.payments import NewPayment, PaymentAnswer
 from checkout.rules.money import Money, parse_amount
+from checkout.rules.urls import RETURN_URLS
 from checkout.web import problems
-from checkout.web.callers import base_url, caller, guard, idempotency_key, idempotency_key_parameter, instant
+from checkout.web.callers import base_url, caller, guard, instant
+from checkout.web.idempotency import each_makes_one, idempotency_key, keyed, once_if_given
+from checkout.web.list_schemas import PaymentPageSchema, page_of
 from checkout.web.operations import blueprint, operation
 from checkout.web.reading import read_nothing
-from checkout.web.schemas import PAYMENT_ID, NewPaymentSchema, PageSchema, PaymentListSchema, PaymentSchema
+from checkout.web.schemas import ID_PATTERN, NewPaymentSchema, PaymentListSchema, PaymentSchema
 from checkout.web.services import wired
 from checkout.web.twins import Twins
 
@@ -50,28 +53,35 @@ SHOWN: Final[Mapping[str, Any]] = {
     "expires_at": "2026-11-21T12:30:00Z",
     "provider": {"reference": "F3A9C27B1"},
     "metadata": {"basket": "7f3a"},
+    "created_at": "2026-11-21T12:00:00Z",
 }
-IDEMPOTENCY_KEY: Final = idempotency_key_parameter("payment", "order-PP-1042")
 PAYMENT: Final[Mapping[str, Any]] = {
     "in": "path",
     "name": "payment_id",
     "required": True,
     "description": "The id of a payment.",
-    "schema": {"type": "string", "pattern": PAYMENT_ID},
+    "schema": {"type": "string", "pattern": ID_PATTERN},
     "example": SHOWN["id"],
 }
 
 
-guard(bp, keyed="open_payment")
+#: Where an answer has the id of what it shows.
+ITS_ID: Final = "$response.body#/id"
+
+guard(bp)
 
 
 @operation(
-    bp, "POST", "", takes=NewPaymentSchema, request_example=ASKED, parameters=[IDEMPOTENCY_KEY],
-    answers=PaymentSchema, status=201, also={200: "The Idempotency-Key is known: its payment as it stands."},
-    example=SHOWN,
+    bp, "POST", "", takes=NewPaymentSchema, request_example=ASKED,
+    keyed=each_makes_one("payment", "order-PP-1042"), answers=PaymentSchema, status=201, located=True,
+    leads_to={
+        name: {"payment_id": ITS_ID}
+        for name in ("read_payment", "open_session", "cancel_payment", "request_refund", "list_refunds")
+    },
+    also={200: "The Idempotency-Key is known: its payment as it stands."}, example=SHOWN,
     errors=[
-        problems.UNREADABLE, problems.BAD_HEADER, problems.KEY_REUSED, problems.TOO_LARGE, problems.MEDIA_TYPE,
-        problems.REFUSED, problems.DECLINED, problems.BUSY, problems.LOST_RACE,
+        problems.UNREADABLE, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.DECLINED, problems.BUSY,
+        problems.LOST_RACE,
     ],
 )  # fmt: skip
 def open_payment(fields: dict[str, Any]) -> Response | tuple[dict[str, Any], int, dict[str, str]]:
@@ -88,20 +98,19 @@ def open_payment(fields: dict[str, Any]) -> Response | tuple[dict[str, Any], int
 
 
 @operation(
-    bp, "GET", "", takes=PageSchema, location="query", answers=PaymentListSchema,
-    example={"data": [dict(SHOWN)], "has_more": False}, errors=[problems.REFUSED],
+    bp, "GET", "", takes=PaymentPageSchema, location="query", answers=PaymentListSchema,
+    example={"data": [dict(SHOWN)], "has_more": False}, errors=[],
 )  # fmt: skip
 def list_payments(fields: dict[str, Any]) -> dict[str, Any]:
     """List payments, newest first.
 
-    For the next page give the last id of this one as `starting_after`; new payments do not shift pages.
+    For the next page give the last id of this one as `starting_after`; new payments do not shift pages. Conditions can be
+    combined; a payment is listed that fits all of them.
     """
     found, more = wired().payments.page(
-        caller().id,
-        limit=fields["limit"],
-        starting_after=fields["starting_after"],
-        filters={"status": fields["status"], "order_ref": fields["order"]},
-    )
+        caller().id, page_of(fields), status=fields["status"], anomaly=fields["anomaly"], order=fields["order"],
+        customer=fields["customer"],
+    )  # fmt: skip
     return {"data": [shown(one) for one in found], "has_more": more}
 
 
@@ -115,9 +124,10 @@ def read_payment(payment_id: str) -> dict[str, Any]:
 
 @operation(
     bp, "POST", "/<payment_id>/sessions", answers=PaymentSchema, example=SHOWN, parameters=[PAYMENT],
+    keyed=each_makes_one("session", "session-PP-1042-2"),
     errors=[
         problems.UNREADABLE, problems.NOT_FOUND, problems.NOT_POSSIBLE, problems.DECLINED, problems.TOO_LARGE,
-        problems.REFUSED, problems.BUSY, problems.LOST_RACE,
+        problems.BUSY, problems.LOST_RACE,
     ],
 )  # fmt: skip
 def open_session(payment_id: str) -> Response | dict[str, Any]:
@@ -127,13 +137,17 @@ def open_session(payment_id: str) -> Response | dict[str, Any]:
     the payment is paid or ended, or when money may be on its way.
     """
     read_nothing(request)
-    answer = wired().payments.fresh_session(caller().id, _checked(payment_id))
+    store, ident = caller(), _checked(payment_id)
+    once = keyed(store.id, payment=ident)
+    answer = _twins.ask(
+        (store.id, f"{ident} {idempotency_key()}"), lambda: wired().payments.fresh_session(store.id, ident, keyed=once)
+    )
     return shown(answer) if answer.declined is None else _declined(answer)
 
 
 @operation(
     bp, "POST", "/<payment_id>/cancel", answers=PaymentSchema, example={**SHOWN, "status": "cancelled"},
-    parameters=[PAYMENT],
+    parameters=[PAYMENT], keyed=once_if_given("cancel-PP-1042"),
     errors=[problems.UNREADABLE, problems.NOT_FOUND, problems.NOT_POSSIBLE, problems.TOO_LARGE, problems.LOST_RACE],
 )  # fmt: skip
 def cancel_payment(payment_id: str) -> dict[str, Any]:
@@ -143,13 +157,14 @@ def cancel_payment(payment_id: str) -> dict[str, Any]:
     says so. Cancelling twice is once.
     """
     read_nothing(request)
-    store = caller()
-    return shown(wired().payments.cancel(store.id, _checked(payment_id), who=f"store {store.name}"))
+    store, ident = caller(), _checked(payment_id)
+    once = keyed(store.id, payment=ident)
+    return shown(wired().payments.cancel(store.id, ident, who=f"store {store.name}", keyed=once))
 
 
 def _checked(payment_id: str) -> str:
     """The id if it has the form of one; nothing else reaches the database."""
-    if re.fullmatch(PAYMENT_ID, payment_id) is None:
+    if re.fullmatch(ID_PATTERN, payment_id) is None:
         raise NotFound("payment", "of that form")
     return payment_id
 
@@ -199,6 +214,7 @@ def shown(answer: PaymentAnswer) -> dict[str, Any]:
         "expires_at": None if payment.expires_at is None else instant(payment.expires_at),
         "provider": {"reference": answer.reference},
         "metadata": json.loads(payment.metadata),
+        "created_at": instant(payment.created_at),
     }
 
 

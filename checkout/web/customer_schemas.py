@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
-from checkout.paying.payments import PAGE_MAX
-from checkout.web.schemas import (
-    PAGE_DEFAULT,
-    PAYMENT_ID,
-    Count,
-    KycSchema,
-    Strict,
-    absent,
-    country_known,
-    email,
-    like,
-    text,
-)
+from checkout.providers.session_request import kyc_problems
+from checkout.web.schemas import KycSchema, Strict, absent, country_known, email, text
+from checkout.web.services import wired
 
 CUSTOMER_ID_MAX: Final = 200
 
@@ -38,6 +29,10 @@ class PutCustomerSchema(Strict):
         metadata={"description": "What the provider may be told of a customer, where the shop knows it."},
     )
 
+    def rest(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        kyc = {name: value for name, value in (data.get("kyc") or {}).items() if value is not None}
+        return kyc_problems(kyc, now=wired().context.clock())
+
 
 class CustomerShownSchema(Schema):
     """A customer, without anything personal: the shop knows it, and no answer repeats it."""
@@ -56,17 +51,3 @@ class ErasedSchema(Schema):
 
     id = fields.String(required=True)
     erased = fields.Boolean(required=True)
-
-
-class HistorySchema(Strict):
-    """Which of a customer's payments to list."""
-
-    limit = Count(
-        load_default=PAGE_DEFAULT,
-        validate=validate.Range(1, PAGE_MAX, error=f"must be from 1 to {PAGE_MAX}"),
-        metadata={"description": "How many at most."},
-    )
-    starting_after = text(
-        "The id of the last payment of the page before.", like(PAYMENT_ID, "must be the id of a payment"),
-        allow_none=False,
-    )  # fmt: skip

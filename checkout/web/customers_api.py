@@ -11,6 +11,7 @@ from checkout.errors import NotFound
 from checkout.paying.customers import Person
 from checkout.store.records import CustomerRow
 from checkout.web import problems
+from checkout.web.api import ITS_ID
 from checkout.web.api import SHOWN as PAYMENT_SHOWN
 from checkout.web.api import shown as payment_shown
 from checkout.web.callers import caller, guard, instant
@@ -18,16 +19,20 @@ from checkout.web.customer_schemas import (
     CUSTOMER_ID_MAX,
     CustomerShownSchema,
     ErasedSchema,
-    HistorySchema,
     PutCustomerSchema,
 )
+from checkout.web.idempotency import keyed, once_if_given
+from checkout.web.list_schemas import HistorySchema, page_of
 from checkout.web.operations import blueprint, operation
 from checkout.web.reading import read_nothing, text_problem
 from checkout.web.schemas import PaymentListSchema
 from checkout.web.services import wired
 
 bp: Final = blueprint(
-    "customers", prefix="/v1/customers", description="Customers: what you know of them, asked of nobody twice."
+    "customers",
+    prefix="/v1/customers",
+    description="Customers: what you know of them, asked of nobody twice. There is no list of them: a key that got lost must "
+    "not tell whom a shop sells to.",
 )
 
 PUT: Final[Mapping[str, Any]] = {
@@ -57,10 +62,9 @@ guard(bp)
 @operation(
     bp, "PUT", "/<customer_id>", takes=PutCustomerSchema, request_example=PUT, parameters=[CUSTOMER],
     answers=CustomerShownSchema, example=SHOWN, also={201: "The customer is new."},
-    errors=[
-        problems.UNREADABLE, problems.NOT_FOUND, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.REFUSED,
-        problems.LOST_RACE,
-    ],
+    keyed=once_if_given("customer-17-v3"),
+    leads_to={name: {"customer_id": ITS_ID} for name in ("read_customer", "erase_customer", "list_customer_payments")},
+    errors=[problems.UNREADABLE, problems.NOT_FOUND, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.LOST_RACE],
 )  # fmt: skip
 def put_customer(fields: dict[str, Any], customer_id: str) -> tuple[dict[str, Any], int]:
     """Store a customer.
@@ -68,8 +72,10 @@ def put_customer(fields: dict[str, Any], customer_id: str) -> tuple[dict[str, An
     Replaces all that was stored. Stored encrypted, told to the payment provider when the customer pays, shown by no answer.
     """
     kyc = {name: value for name, value in (fields["kyc"] or {}).items() if value is not None}
+    store = caller()
     person = Person(_checked(customer_id), fields["email"], fields["country"], kyc)
-    row, new = wired().customers.put(caller(), person)
+    once = keyed(store.id, customer=person.external_id, email=person.email, country=person.country, kyc=kyc)
+    row, new = wired().customers.put(store, person, keyed=once)
     return _shown(row), 201 if new else 200
 
 
@@ -84,7 +90,8 @@ def read_customer(customer_id: str) -> dict[str, Any]:
 
 @operation(
     bp, "DELETE", "/<customer_id>", answers=ErasedSchema, example={"id": SHOWN["id"], "erased": True},
-    parameters=[CUSTOMER], errors=[problems.UNREADABLE, problems.NOT_FOUND, problems.TOO_LARGE, problems.REFUSED],
+    parameters=[CUSTOMER], keyed=once_if_given("erase-customer-17"),
+    errors=[problems.UNREADABLE, problems.NOT_FOUND, problems.TOO_LARGE],
 )  # fmt: skip
 def erase_customer(customer_id: str) -> dict[str, Any]:
     """Erase a customer.
@@ -93,23 +100,24 @@ def erase_customer(customer_id: str) -> dict[str, Any]:
     told. Erasing twice is once. Storing the customer again makes a new one at the provider.
     """
     read_nothing(request)
-    store = caller()
-    wired().customers.erase(store.id, _checked(customer_id), who=f"store {store.name}")
-    return {"id": customer_id, "erased": True}
+    store, ident = caller(), _checked(customer_id)
+    wired().customers.erase(store.id, ident, who=f"store {store.name}", keyed=keyed(store.id, customer=ident))
+    return {"id": ident, "erased": True}
 
 
 @operation(
     bp, "GET", "/<customer_id>/payments", takes=HistorySchema, location="query", answers=PaymentListSchema,
     example={"data": [dict(PAYMENT_SHOWN)], "has_more": False}, parameters=[CUSTOMER],
-    errors=[problems.NOT_FOUND, problems.REFUSED],
+    errors=[problems.NOT_FOUND],
 )  # fmt: skip
 def list_customer_payments(fields: dict[str, Any], customer_id: str) -> dict[str, Any]:
     """List a customer's payments, newest first."""
     store = caller()
     customer = wired().customers.get(store.id, _checked(customer_id))
     found, more = wired().payments.page(
-        store.id, limit=fields["limit"], starting_after=fields["starting_after"], filters={"customer_id": customer.id}
-    )
+        store.id, page_of(fields), status=fields["status"], anomaly=fields["anomaly"], order=fields["order"],
+        customer_id=customer.id,
+    )  # fmt: skip
     return {"data": [payment_shown(one) for one in found], "has_more": more}
 
 

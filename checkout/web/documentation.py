@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, current_app, render_template
 
 from checkout.web import problems
 from checkout.web.guides import GUIDES
-from checkout.web.operations import example_of
+from checkout.web.operations import SECURITY, example_of
 from checkout.web.pages import compressed, guard
 
 bp = Blueprint("documentation", __name__)
@@ -62,11 +62,22 @@ def operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "path": path,
                 "summary": found.get("summary", ""),
                 "description": found.get("description", ""),
-                "parameters": [*item.get("parameters", ()), *found.get("parameters", ())],
+                "scopes": [scope for one in found["security"] for scope in one[SECURITY]],
+                "parameters": [
+                    _whole(document, one) for one in (*item.get("parameters", ()), *found.get("parameters", ()))
+                ],
                 "takes": _name(body.get("schema", {})),
                 "asked": pretty(body["example"]) if "example" in body else None,
                 "answers": list(_answers(found["responses"])),
             }
+
+
+def _whole(document: Mapping[str, Any], parameter: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A parameter, wherever it is written."""
+    if "$ref" not in parameter:
+        return parameter
+    found: Mapping[str, Any] = document["components"]["parameters"][_name(parameter)]
+    return found
 
 
 def _answers(responses: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

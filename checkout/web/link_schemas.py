@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
+from checkout.paying.links import expiry_problem
 from checkout.paying.payments import FLOWS
+from checkout.providers.session_request import NOT_ONBOARDED
 from checkout.rules.urls import URL_CHARS_MAX
-from checkout.web.customer_schemas import HistorySchema
+from checkout.web.list_schemas import ListSchema, moment
 from checkout.web.schemas import (
     LANGUAGES,
     METADATA_MAX,
@@ -28,7 +29,9 @@ from checkout.web.schemas import (
     shown,
     text,
     url_problems,
+    widget_problem,
 )
+from checkout.web.services import wired
 
 
 class Flag(fields.Boolean):
@@ -42,23 +45,6 @@ class Flag(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=None)
         return value
-
-
-class Moment(Text):
-    """An RFC 3339 time with its offset."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        written = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            moment = datetime.fromisoformat(written) if len(written) <= 40 else None
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            raise ValidationError('must be a time with its offset, for example "2026-12-31T23:59:59Z"')
-        try:
-            return moment.astimezone(UTC)
-        except OverflowError:
-            raise ValidationError("is too far from now") from None
 
 
 class NewLinkSchema(Strict):
@@ -79,10 +65,7 @@ class NewLinkSchema(Strict):
     single_use = Flag(
         load_default=False, metadata={"description": "Whether it can be paid once only. A donation page is not."}
     )
-    expires_at = Moment(
-        load_default=absent, allow_none=True,
-        metadata={"description": "From when on it opens no payment any more.", "format": "date-time"},
-    )  # fmt: skip
+    expires_at = moment("From when on it opens no payment any more.", allow_none=True)
     metadata = fields.Dict(
         keys=Text(validate=[length(1, 40)]),
         values=Text(validate=[length(0, 500)]),
@@ -98,6 +81,17 @@ class NewLinkSchema(Strict):
         problems = {**amount_problem(data), **url_problems(data)}
         if problems:
             raise ValidationError(problems)
+
+    def rest(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        problems = widget_problem(data)
+        flow, settings = data.get("flow"), wired().settings
+        if flow is not None and flow not in settings.stable_mint.flows:
+            problems["flow"] = [NOT_ONBOARDED]
+        if data.get("amount", "") is None and flow in ("hosted", "hosted_partner"):
+            problems["amount"] = ["is required"]
+        if problem := expiry_problem(data.get("expires_at"), now=wired().context.clock()):
+            problems["expires_at"] = [problem]
+        return problems
 
 
 class LinkSchema(Schema):
@@ -117,14 +111,21 @@ class LinkSchema(Schema):
     single_use = fields.Boolean(required=True)
     expires_at = fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
     metadata = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    created_at = fields.String(required=True, metadata={"format": "date-time"})
 
 
 class LinkListSchema(Schema):
     """Newest first."""
 
     data = fields.List(fields.Nested(LinkSchema), required=True)
-    has_more = fields.Boolean(required=True, metadata={"description": "Whether there are older ones."})
+    has_more = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether there are more: older ones, or newer ones with `ending_before`."},
+    )
 
 
-class LinkPageSchema(HistorySchema):
+class LinkPageSchema(ListSchema):
     """Which links to list."""
+
+    order = text("Only links for this order.", length(1, ORDER_MAX), shown, allow_none=False)
+    customer = text("Only links for this customer: the shop's own id.", length(1, 200), shown, allow_none=False)

@@ -10,14 +10,17 @@ from flask import request
 
 from checkout.errors import NotFound
 from checkout.paying.links import LinkAnswer, NewLink, link_as_shown
-from checkout.paying.payments import RETURN_URLS
 from checkout.rules.money import parse_amount
+from checkout.rules.urls import RETURN_URLS
 from checkout.web import problems
-from checkout.web.callers import base_url, caller, guard, idempotency_key, idempotency_key_parameter, instant
+from checkout.web.api import ITS_ID
+from checkout.web.callers import base_url, caller, guard, instant
+from checkout.web.idempotency import each_makes_one, idempotency_key, keyed, once_if_given
 from checkout.web.link_schemas import LinkListSchema, LinkPageSchema, LinkSchema, NewLinkSchema
+from checkout.web.list_schemas import page_of
 from checkout.web.operations import blueprint, operation
 from checkout.web.reading import read_nothing
-from checkout.web.schemas import PAYMENT_ID
+from checkout.web.schemas import ID_PATTERN
 from checkout.web.services import wired
 
 bp: Final = blueprint(
@@ -47,44 +50,43 @@ SHOWN: Final[Mapping[str, Any]] = {
     "single_use": True,
     "expires_at": "2026-12-31T23:59:59Z",
     "metadata": {},
+    "created_at": "2026-11-21T12:00:00Z",
 }
 LINK: Final[Mapping[str, Any]] = {
     "in": "path",
     "name": "link_id",
     "required": True,
     "description": "The id of a payment link.",
-    "schema": {"type": "string", "pattern": PAYMENT_ID},
+    "schema": {"type": "string", "pattern": ID_PATTERN},
     "example": SHOWN["id"],
 }
 
-guard(bp, keyed="create_link")
+guard(bp)
 
 
 @operation(
     bp, "POST", "", takes=NewLinkSchema, request_example=ASKED,
-    parameters=[idempotency_key_parameter("link", "link-INV-2026-118")],
-    answers=LinkSchema, status=201, also={200: "The Idempotency-Key is known: its link as it stands."}, example=SHOWN,
-    errors=[
-        problems.UNREADABLE, problems.BAD_HEADER, problems.KEY_REUSED, problems.TOO_LARGE, problems.MEDIA_TYPE,
-        problems.REFUSED,
-    ],
+    keyed=each_makes_one("link", "link-INV-2026-118"), answers=LinkSchema, status=201, located=True,
+    leads_to={name: {"link_id": ITS_ID} for name in ("read_link", "deactivate_link")},
+    also={200: "The Idempotency-Key is known: its link as it stands."}, example=SHOWN,
+    errors=[problems.UNREADABLE, problems.TOO_LARGE, problems.MEDIA_TYPE],
 )  # fmt: skip
-def create_link(fields: dict[str, Any]) -> tuple[dict[str, Any], int]:
+def create_link(fields: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Make a payment link.
 
     Each shopper who goes on from its page opens a payment of the link's order; a link of single use opens one in all.
     """
     answer, new = wired().links.create(caller(), _wanted(fields, idempotency_key()))
-    return _shown(answer), 201 if new else 200
+    return _shown(answer), 201 if new else 200, {"Location": f"{base_url()}/v1/payment_links/{answer.link.id}"}
 
 
 @operation(
     bp, "GET", "", takes=LinkPageSchema, location="query", answers=LinkListSchema,
-    example={"data": [dict(SHOWN)], "has_more": False}, errors=[problems.REFUSED],
+    example={"data": [dict(SHOWN)], "has_more": False}, errors=[],
 )  # fmt: skip
 def list_links(fields: dict[str, Any]) -> dict[str, Any]:
     """List payment links, newest first."""
-    found, more = wired().links.page(caller().id, limit=fields["limit"], starting_after=fields["starting_after"])
+    found, more = wired().links.page(caller().id, page_of(fields), order=fields["order"], customer=fields["customer"])
     return {"data": [_shown(one) for one in found], "has_more": more}
 
 
@@ -97,7 +99,8 @@ def read_link(link_id: str) -> dict[str, Any]:
 @operation(
     bp, "POST", "/<link_id>/deactivate", answers=LinkSchema, parameters=[LINK],
     example={**SHOWN, "active": False, "inactive_because": "deactivated"},
-    errors=[problems.UNREADABLE, problems.NOT_FOUND, problems.TOO_LARGE, problems.REFUSED],
+    keyed=once_if_given("deactivate-INV-2026-118"),
+    errors=[problems.UNREADABLE, problems.NOT_FOUND, problems.TOO_LARGE],
 )  # fmt: skip
 def deactivate_link(link_id: str) -> dict[str, Any]:
     """Deactivate a payment link.
@@ -105,8 +108,9 @@ def deactivate_link(link_id: str) -> dict[str, Any]:
     It opens no payment any more; those it has opened go on. Doing it twice is once.
     """
     read_nothing(request)
-    store = caller()
-    return _shown(wired().links.deactivate(store.id, _checked(link_id), who=f"store {store.name}"))
+    store, ident = caller(), _checked(link_id)
+    once = keyed(store.id, link=ident)
+    return _shown(wired().links.deactivate(store.id, ident, who=f"store {store.name}", keyed=once))
 
 
 def _wanted(fields: Mapping[str, Any], key: str) -> NewLink:
@@ -130,11 +134,15 @@ def _wanted(fields: Mapping[str, Any], key: str) -> NewLink:
 
 def _checked(link_id: str) -> str:
     """The id if it has the form of one; nothing else reaches the database."""
-    if re.fullmatch(PAYMENT_ID, link_id) is None:
+    if re.fullmatch(ID_PATTERN, link_id) is None:
         raise NotFound("payment link", "of that form")
     return link_id
 
 
 def _shown(answer: LinkAnswer) -> dict[str, Any]:
     expires_at = answer.link.expires_at
-    return link_as_shown(answer, base=base_url()) | {"expires_at": None if expires_at is None else instant(expires_at)}
+    times = {
+        "expires_at": None if expires_at is None else instant(expires_at),
+        "created_at": instant(answer.link.created_at),
+    }
+    return link_as_shown(answer, base=base_url()) | times

@@ -55,7 +55,12 @@ NOT_ACCEPTED: Final = Kind("not-accepted", 401, "Not accepted", "The delivery wa
 FORBIDDEN: Final = Kind("forbidden", 403, "Not from here", "Ask from the machine itself, or with the token.")
 WRONG_SCOPE: Final = Kind(
     "wrong-scope", 403, "The key is for something else",
-    "This needs a key of another scope: `checkout stores key STORE --scope treasury` makes one for evidence.",
+    "This needs a key of another scope, which the detail names; `checkout stores key STORE --scope …` makes one.",
+)  # fmt: skip
+TOO_MANY: Final = Kind(
+    "too-many-requests", 429, "Too many requests with this key",
+    "The key's requests of this minute are used up. Nothing was stored. Ask again after Retry-After, with the same "
+    "Idempotency-Key; `checkout stores key STORE --per-minute N` makes a key that may ask more often.", 30,
 )  # fmt: skip
 NOT_FOUND: Final = Kind("not-found", 404, "Not found", "There is no such thing, or it belongs to another store.")
 METHOD: Final = Kind(
@@ -66,7 +71,7 @@ NOT_POSSIBLE: Final = Kind(
 )
 KEY_REUSED: Final = Kind(
     "idempotency-key-reused", 409, "Idempotency-Key used before",
-    "This Idempotency-Key was used with other content; use a new key for a new payment.",
+    "This Idempotency-Key was used with other content; use a new key for another request.",
 )  # fmt: skip
 TOO_LARGE: Final = Kind("too-large", 413, "The body is too large", "A body may have 64 kB (65,536 bytes).")
 MEDIA_TYPE: Final = Kind("unsupported-media-type", 415, "Not JSON", "Send the body as application/json.")
@@ -97,7 +102,7 @@ BUSY: Final = Kind(
 
 KINDS: Final = (
     UNREADABLE, BAD_HEADER, NOT_AUTHENTICATED, NOT_ACCEPTED, FORBIDDEN, WRONG_SCOPE, NOT_FOUND, METHOD, NOT_POSSIBLE,
-    KEY_REUSED,
+    KEY_REUSED, TOO_MANY,
     TOO_LARGE, MEDIA_TYPE, REFUSED, DECLINED, INTERNAL, LOST_RACE, STORE_UNAVAILABLE, BUSY,
 )  # fmt: skip
 
@@ -108,6 +113,7 @@ TABLE: Final[Mapping[type[Exception], Kind]] = MappingProxyType(
         errors.AmountRefused: REFUSED,
         errors.NotAuthenticated: NOT_AUTHENTICATED,
         errors.NotPermitted: WRONG_SCOPE,
+        errors.TooManyRequests: TOO_MANY,
         errors.NotFound: NOT_FOUND,
         errors.NotPossible: NOT_POSSIBLE,
         errors.IdempotencyReused: KEY_REUSED,
@@ -176,9 +182,9 @@ def answer_error(error: errors.CheckoutError) -> Response:
         return problem(kind, fields=error.fields)
     if isinstance(error, errors.AmountRefused):
         return problem(kind, fields={"amount": [str(error)]})
-    if isinstance(error, errors.NotPossible):
+    if isinstance(error, errors.NotPossible | errors.KeyOutOfPlace | errors.ScopeMissing):
         return problem(kind, detail=str(error))
-    if isinstance(error, errors.ProviderCallsBusy):
+    if isinstance(error, errors.ProviderCallsBusy | errors.TooManyRequests):
         return problem(kind, retry_after_s=error.retry_after_s)
     return problem(kind)
 

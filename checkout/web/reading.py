@@ -27,7 +27,8 @@ Path = tuple[str | int, ...]
 _CHUNK: Final = 16 * 1024
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: Names that may be quoted; another may be a person's data in the wrong place.
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Number:
@@ -181,7 +182,7 @@ def field_name(path: Path) -> str:
     """A path as the shop knows it. A name that is not plain may be a person's data in the wrong place: its parent's."""
     names: list[str] = []
     for step in path:
-        if isinstance(step, str) and _PLAIN_NAME.fullmatch(step) is None:
+        if isinstance(step, str) and PLAIN_NAME.fullmatch(step) is None:
             break
         names.append(str(step))
     return ".".join(names) or "body"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from checkout.providers.withdrawal_request import OPTIONAL, REQUIRED, detail_problems
 from checkout.rules.money import CURRENCY_EXPONENTS
 from checkout.rules.refunds import RefundState
-from checkout.web.customer_schemas import HistorySchema
-from checkout.web.schemas import Strict, amount_field, country_known, length, shown, text
+from checkout.web.list_schemas import ListSchema
+from checkout.web.schemas import Strict, amount_field, amount_problem, country_known, length, one_of, shown, text
 
 #: Fields that are about a person: stored encrypted, shown by no answer.
 PERSONAL: Final = (
@@ -31,6 +33,16 @@ class RefundDetailsSchema(Strict):
     creditor_address = text("Of the owner.", length(1, 200), shown)
     remittance = text("What the shopper's statement says.", length(1, 140), shown)
 
+    def rest(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        """By the call that takes the detail: which of them a payment's refund is, only the payment says."""
+        takes = {name: call for call in REQUIRED for name in (*REQUIRED[call], *OPTIONAL[call])}
+        given = {name: data[name] for name in PERSONAL if data.get(name) is not None}
+        return {
+            field: said
+            for name, value in given.items()
+            for field, said in detail_problems(takes[name], {name: value}).items()
+        }
+
 
 class NewRefundSchema(RefundDetailsSchema):
     """A request to pay back some or all of what was received. It is sent when a person approves it."""
@@ -48,6 +60,11 @@ class NewRefundSchema(RefundDetailsSchema):
         length(1, 200),
         shown,
     )
+
+    @validates_schema(skip_on_field_errors=False)
+    def _whole(self, data: Mapping[str, Any], **_: object) -> None:
+        if problems := amount_problem(data):
+            raise ValidationError(problems)
 
 
 class RefundSchema(Schema):
@@ -84,8 +101,13 @@ class RefundListSchema(Schema):
     """Newest first."""
 
     data = fields.List(fields.Nested(RefundSchema), required=True)
-    has_more = fields.Boolean(required=True, metadata={"description": "Whether there are older ones."})
+    has_more = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether there are more: older ones, or newer ones with `ending_before`."},
+    )
 
 
-class RefundPageSchema(HistorySchema):
+class RefundPageSchema(ListSchema):
     """Which refunds to list."""
+
+    status = text("Only refunds with this status.", one_of(*(state.value for state in RefundState)), allow_none=False)

@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from checkout.api_keys import REFUNDS
 from checkout.errors import AmountRefused, NotFound, RequestRefused
 from checkout.refunding.refunds import NewRefund, RefundAnswer
 from checkout.rules.money import Money, parse_amount
 from checkout.web import problems
-from checkout.web.api import PAYMENT
-from checkout.web.callers import base_url, caller, guard, idempotency_key, idempotency_key_parameter, instant
+from checkout.web.api import ITS_ID, PAYMENT
+from checkout.web.callers import base_url, caller, guard, instant
+from checkout.web.idempotency import each_makes_one, idempotency_key, keyed, once_if_given
+from checkout.web.list_schemas import page_of
 from checkout.web.operations import blueprint, operation
 from checkout.web.refund_schemas import (
     PERSONAL,
@@ -21,7 +24,7 @@ from checkout.web.refund_schemas import (
     RefundPageSchema,
     RefundSchema,
 )
-from checkout.web.schemas import PAYMENT_ID
+from checkout.web.schemas import ID_PATTERN
 from checkout.web.services import wired
 
 bp: Final = blueprint("refunds", prefix="/v1/payments", description="Refunds: money back to the shopper.")
@@ -51,20 +54,24 @@ REFUND: Final[Mapping[str, Any]] = {
     "name": "refund_id",
     "required": True,
     "description": "The id of a refund.",
-    "schema": {"type": "string", "pattern": PAYMENT_ID},
+    "schema": {"type": "string", "pattern": ID_PATTERN},
     "example": SHOWN["id"],
 }
 
-guard(bp, keyed="request_refund")
+guard(bp)
 
 
 @operation(
-    bp, "POST", "/<payment_id>/refunds", takes=NewRefundSchema, request_example=ASKED,
-    parameters=[PAYMENT, idempotency_key_parameter("refund", "refund-PP-1042-1")],
-    answers=RefundSchema, status=201, also={200: "The Idempotency-Key is known: its refund as it stands."}, example=SHOWN,
+    bp, "POST", "/<payment_id>/refunds", scope=REFUNDS, takes=NewRefundSchema, request_example=ASKED,
+    parameters=[PAYMENT], keyed=each_makes_one("refund of a payment", "refund-PP-1042-1"),
+    answers=RefundSchema, status=201, located=True,
+    leads_to={
+        name: {"payment_id": "$request.path.payment_id", "refund_id": ITS_ID}
+        for name in ("read_refund", "give_refund_details")
+    },
+    also={200: "The Idempotency-Key is known: its refund as it stands."}, example=SHOWN,
     errors=[
-        problems.UNREADABLE, problems.BAD_HEADER, problems.NOT_FOUND, problems.KEY_REUSED, problems.NOT_POSSIBLE,
-        problems.TOO_LARGE, problems.MEDIA_TYPE, problems.REFUSED,
+        problems.UNREADABLE, problems.NOT_FOUND, problems.NOT_POSSIBLE, problems.TOO_LARGE, problems.MEDIA_TYPE,
     ],
 )  # fmt: skip
 def request_refund(fields: dict[str, Any], payment_id: str) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -89,14 +96,12 @@ def request_refund(fields: dict[str, Any], payment_id: str) -> tuple[dict[str, A
 @operation(
     bp, "GET", "/<payment_id>/refunds", takes=RefundPageSchema, location="query", answers=RefundListSchema,
     example={"data": [dict(SHOWN)], "has_more": False}, parameters=[PAYMENT],
-    errors=[problems.NOT_FOUND, problems.REFUSED],
+    errors=[problems.NOT_FOUND],
 )  # fmt: skip
 def list_refunds(fields: dict[str, Any], payment_id: str) -> dict[str, Any]:
     """List a payment's refunds, newest first."""
-    found, more = wired().refunds.page(
-        store_id=caller().id, payment_id=_checked("payment", payment_id), limit=fields["limit"],
-        starting_after=fields["starting_after"],
-    )  # fmt: skip
+    states = () if fields["status"] is None else (fields["status"],)
+    found, more = wired().refunds.history(caller().id, _checked("payment", payment_id), page_of(fields), states=states)
     return {"data": [_shown(one) for one in found], "has_more": more}
 
 
@@ -110,11 +115,11 @@ def read_refund(payment_id: str, refund_id: str) -> dict[str, Any]:
 
 
 @operation(
-    bp, "POST", "/<payment_id>/refunds/<refund_id>/details", takes=RefundDetailsSchema, request_example=DETAILS,
-    answers=RefundSchema, example=SHOWN, parameters=[PAYMENT, REFUND],
+    bp, "POST", "/<payment_id>/refunds/<refund_id>/details", scope=REFUNDS, takes=RefundDetailsSchema,
+    request_example=DETAILS, answers=RefundSchema, example=SHOWN, parameters=[PAYMENT, REFUND],
+    keyed=once_if_given("refund-PP-1042-1-details"),
     errors=[
         problems.UNREADABLE, problems.NOT_FOUND, problems.NOT_POSSIBLE, problems.TOO_LARGE, problems.MEDIA_TYPE,
-        problems.REFUSED,
     ],
 )  # fmt: skip
 def give_refund_details(fields: dict[str, Any], payment_id: str, refund_id: str) -> dict[str, Any]:
@@ -122,9 +127,10 @@ def give_refund_details(fields: dict[str, Any], payment_id: str, refund_id: str)
 
     Adds or replaces those that are given. Refused once it is approved: what was approved stays as it was.
     """
-    store = caller()
-    known = _found(payment_id, refund_id)
-    return _shown(wired().refunds.give_details(known.row.id, _given(fields), who=f"store {store.name}", store=store))
+    store, given = caller(), _given(fields)
+    ident = _found(payment_id, refund_id).row.id
+    once = keyed(store.id, refund=ident, details=given)
+    return _shown(wired().refunds.give_details(ident, given, who=f"store {store.name}", store=store, keyed=once))
 
 
 def _found(payment_id: str, refund_id: str) -> RefundAnswer:
@@ -134,7 +140,7 @@ def _found(payment_id: str, refund_id: str) -> RefundAnswer:
 
 def _checked(kind: str, ident: str) -> str:
     """The id if it has the form of one; nothing else reaches the database."""
-    if re.fullmatch(PAYMENT_ID, ident) is None:
+    if re.fullmatch(ID_PATTERN, ident) is None:
         raise NotFound(kind, "of that form")
     return ident
 

@@ -1,4 +1,8 @@
-"""What happens around every request: an id that follows it into the log, safe headers on the answer, a count."""
+"""What happens around every request: an id that follows it into the log, safe headers on the answer, a count.
+
+Each request of the API leaves one line in the log, so that whoever is given its id finds it: which operation, of which store,
+how it ended. Shoppers' pages and webhooks leave none; what matters of them is stored.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,16 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 REQUEST_ID: Final = "X-Request-Id"
+#: What a storefront asks.
+API: Final = "/v1/"
 #: Where people sign in; everything else works without a cookie.
 PEOPLE: Final = "/dashboard"
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+log = structlog.get_logger("checkout.web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +117,19 @@ def _count(response: Response) -> None:
     route = request.url_rule.rule if request.url_rule is not None else "none"
     method = request.method if request.method in _METHODS else "other"
     found.requests.labels(route, method, str(response.status_code), found.process).inc()
+    took_s = time.perf_counter() - g.began if "began" in g else 0.0
     if "began" in g:
-        found.seconds.labels(route, found.process).observe(time.perf_counter() - g.began)
+        found.seconds.labels(route, found.process).observe(took_s)
+    if request.path.startswith(API):
+        log.info(
+            "request answered",
+            request_id=g.get("request_id"),
+            route=route,
+            method=method,
+            status=response.status_code,
+            store=g.store.id if "store" in g else None,
+            duration_ms=round(took_s * 1000, 1),
+        )
 
 
 def _forget(_error: BaseException | None) -> None:

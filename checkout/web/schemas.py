@@ -16,21 +16,21 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from checkout.config import Mode
 from checkout.errors import AmountRefused
-from checkout.paying.payments import FLOWS, PAGE_MAX, RETURN_URLS
+from checkout.paying.payments import FLOWS, without_widget
 from checkout.providers.countries import COUNTRIES
-from checkout.providers.session_request import KYC_FIELDS, PAYMENT_METHODS
-from checkout.rules.money import CURRENCY_EXPONENTS, parse_amount
+from checkout.providers.session_request import KYC_FIELDS, PAYMENT_METHODS, early_problems
+from checkout.rules.money import CURRENCY_EXPONENTS, Money, parse_amount
 from checkout.rules.payments import Anomaly, Status
-from checkout.rules.urls import URL_CHARS_MAX, shop_url_problem
+from checkout.rules.urls import RETURN_URLS, URL_CHARS_MAX, return_url_problems
 from checkout.web.reading import text_problem
 from checkout.web.services import wired
 
-PAGE_DEFAULT: Final = 20
 LANGUAGES: Final = ("en", "de", "fr", "es")
 ORDER_MAX: Final = 120
 METADATA_MAX: Final = 20
 KEY_MAX: Final = 200
-PAYMENT_ID: Final = r"^[0-9A-Za-z_-]{1,64}$"
+#: Of every id of ours; a list's page may be cut at any text of that form.
+ID_PATTERN: Final = r"^[0-9A-Za-z_-]{1,64}$"
 
 _AMOUNT: Final = r"^(0|[1-9][0-9]{0,11})(\.[0-9]+)?$"
 _EMAIL: Final = re.compile(
@@ -41,6 +41,13 @@ _KYC_HELP: Final = {
     "date_of_birth": "YYYY-MM-DD.",
     "mobile_phone": "With its country code.",
 }
+#: The form of some facts; what else they have to be is the provider's part to say.
+_KYC_FORM: Final = {
+    "date_of_birth": (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", 'write a past date as YYYY-MM-DD, for example "1990-01-31"'),
+    "mobile_phone": (
+        r"^\+?[0-9][0-9 ().\-]{4,24}$", 'write the number with its country code, for example "+4915112345678"'
+    ),
+}  # fmt: skip
 
 
 class Text(fields.String):
@@ -52,17 +59,6 @@ class Text(fields.String):
         "invalid": "must be text",
         "invalid_utf8": "must be text",
     }
-
-
-class Count(fields.Integer):
-    """A whole number in a query: plain digits, nothing that only Python would read as one."""
-
-    default_error_messages = {"invalid": "must be a whole number"}  # noqa: RUF012 - marshmallow's form
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if not isinstance(value, str) or re.fullmatch(r"[0-9]{1,6}", value) is None:
-            raise self.make_error("invalid", input=None)
-        return int(value)
 
 
 def absent() -> None:
@@ -96,9 +92,9 @@ def shown(value: str) -> None:
         raise ValidationError("must not be blank")
 
 
-def country_known(value: str) -> None:
-    if value not in COUNTRIES:
-        raise ValidationError('must be an ISO 3166-1 alpha-2 code in capitals, for example "DE"')
+country_known: Final = validate.OneOf(
+    sorted(COUNTRIES), error='must be an ISO 3166-1 alpha-2 code in capitals, for example "DE"'
+)
 
 
 def few(value: Mapping[str, str]) -> None:
@@ -145,10 +141,21 @@ class Strict(Schema):
         if problems:
             raise ValidationError(problems)
 
+    def rest(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        """What else is wrong with the good fields of a bad request: what the use case would say once the others are mended."""
+        return {}
 
-KycSchema = Strict.from_dict(
-    {name: text(_KYC_HELP.get(name, ""), length(1, 500)) for name in KYC_FIELDS}, name="KycSchema"
-)
+
+def _fact(name: str) -> Text:
+    checks: list[Any] = [length(1, 500)]
+    if name in _KYC_FORM:
+        checks.append(like(*_KYC_FORM[name]))
+    if name == "citizenship_country_code":
+        checks.append(country_known)
+    return text(_KYC_HELP.get(name, ""), *checks)
+
+
+KycSchema = Strict.from_dict({name: _fact(name) for name in KYC_FIELDS}, name="KycSchema")
 
 
 class CustomerSchema(Strict):
@@ -210,6 +217,30 @@ class NewPaymentSchema(Strict):
         if problems:
             raise ValidationError(problems)
 
+    def rest(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        services = wired()
+        kyc = (data.get("customer") or {}).get("kyc") or {}
+        kyc = {name: value for name, value in kyc.items() if value is not None}
+        mint = services.settings.stable_mint
+        problems = early_problems(
+            data.get("flow"), _money(data), kyc, flows=mint.flows, sandbox=services.settings.mode is Mode.SANDBOX,
+            now=services.context.clock(),
+        )  # fmt: skip
+        return {**problems, **widget_problem(data)}
+
+
+def _money(data: Mapping[str, Any]) -> Money | None:
+    """The amount, where both its fields are good and fit."""
+    if data.get("amount") is None or data.get("currency") is None or amount_problem(data):
+        return None
+    return parse_amount(data["amount"], data["currency"])
+
+
+def widget_problem(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The use case's own rule on the embedded flow."""
+    problem = without_widget(data.get("flow"), wired().settings)
+    return {} if problem is None else {"flow": [problem]}
+
 
 def amount_problem(data: Mapping[str, Any]) -> dict[str, list[str]]:
     amount, currency = data.get("amount"), data.get("currency")
@@ -242,31 +273,13 @@ def _flow_problems(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def url_problems(data: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The use case's own rule, asked here too, so that a bad URL is told together with the other fields."""
+    """The rule that the use case asks too: asked here, a bad URL is told together with the other fields."""
     store = g.get("store") if has_request_context() else None
     if store is None:
         return {}
     origins, sandbox = json.loads(store.origins), wired().settings.mode is Mode.SANDBOX
     asked = {name: data[name] for name in RETURN_URLS if data.get(name) is not None and not text_problem(data[name])}
-    checked = {name: shop_url_problem(url, origins, sandbox=sandbox) for name, url in asked.items()}
-    return {name: [problem] for name, problem in checked.items() if problem is not None}
-
-
-class PageSchema(Strict):
-    """Which payments to list."""
-
-    limit = Count(
-        load_default=PAGE_DEFAULT,
-        validate=validate.Range(1, PAGE_MAX, error=f"must be from 1 to {PAGE_MAX}"),
-        metadata={"description": "How many at most."},
-    )
-    starting_after = text(
-        "The id of the last payment of the page before.",
-        like(PAYMENT_ID, "must be the id of a payment"),
-        allow_none=False,
-    )
-    status = text("Only payments with this status.", one_of(*(status.value for status in Status)), allow_none=False)
-    order = text("Only payments for this order.", length(1, ORDER_MAX), shown, allow_none=False)
+    return {name: [problem] for name, problem in return_url_problems(asked, origins, sandbox=sandbox).items()}
 
 
 class ProviderSchema(Schema):
@@ -314,13 +327,17 @@ class PaymentSchema(Schema):
     )
     provider = fields.Nested(ProviderSchema, required=True)
     metadata = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    created_at = fields.String(required=True, metadata={"format": "date-time"})
 
 
 class PaymentListSchema(Schema):
     """Newest first."""
 
     data = fields.List(fields.Nested(PaymentSchema), required=True)
-    has_more = fields.Boolean(required=True, metadata={"description": "Whether there are older ones."})
+    has_more = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether there are more: older ones, or newer ones with `ending_before`."},
+    )
 
 
 class FieldProblemSchema(Schema):

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 
 from flask import current_app
 
+from checkout.api_keys import ApiKeys
 from checkout.config import Settings
 from checkout.context import Context
 from checkout.evidence_import import EvidenceImport
@@ -15,7 +16,6 @@ from checkout.paying.links import Links
 from checkout.paying.payments import Payments
 from checkout.paying.shopper import Shopper
 from checkout.refunding.refunds import Refunds
-from checkout.stores import Stores
 
 
 class Wired(Protocol):
@@ -26,7 +26,7 @@ class Wired(Protocol):
     @property
     def settings(self) -> Settings: ...
     @property
-    def stores(self) -> Stores: ...
+    def api_keys(self) -> ApiKeys: ...
     @property
     def payments(self) -> Payments: ...
     @property

@@ -12,16 +12,19 @@ from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
-from checkout.errors import NotFound
+from checkout.api_keys import TREASURY
+from checkout.errors import AmountRefused, NotFound
 from checkout.evidence_import import EVIDENCE_MAX
-from checkout.rules.money import ASSET_EXPONENTS, Money
+from checkout.rules.money import ASSET_EXPONENTS, Money, parse_amount
 from checkout.store.records import SettlementRecordRow
-from checkout.stores import TREASURY
 from checkout.treasury import DEPOSITS_MAX, Entered
 from checkout.web import problems
-from checkout.web.callers import base_url, caller, guard, idempotency_key, idempotency_key_parameter, instant
+from checkout.web.api import ITS_ID
+from checkout.web.callers import base_url, caller, guard, instant
+from checkout.web.idempotency import each_makes_one, idempotency_key
+from checkout.web.list_schemas import ListSchema, page_of
 from checkout.web.operations import blueprint, operation
-from checkout.web.schemas import PAYMENT_ID, Strict, Text, length, like, one_of, shown, text
+from checkout.web.schemas import ID_PATTERN, Strict, Text, length, like, one_of, shown, text
 from checkout.web.services import wired
 
 bp: Final = blueprint(
@@ -58,10 +61,9 @@ RECORD: Final[Mapping[str, Any]] = {
     "name": "record_id",
     "required": True,
     "description": "The id of a settlement record.",
-    "schema": {"type": "string", "pattern": PAYMENT_ID},
+    "schema": {"type": "string", "pattern": ID_PATTERN},
     "example": SHOWN["id"],
 }
-IDEMPOTENCY_KEY: Final = idempotency_key_parameter("settlement record", "advice-2026-11-21-2")
 
 
 class NewSettlementRecordSchema(Strict):
@@ -85,6 +87,15 @@ class NewSettlementRecordSchema(Strict):
         required=True,
     )  # fmt: skip
 
+    def rest(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        if data.get("amount") is None or data.get("asset") is None:
+            return {}
+        try:
+            parse_amount(data["amount"], data["asset"])
+        except AmountRefused as refused:
+            return {"amount": [str(refused)]}
+        return {}
+
 
 class SettlementRecordSchema(Schema):
     """Evidence as it was stored. It never changes; one that later news proved wrong is `withdrawn`."""
@@ -102,16 +113,33 @@ class SettlementRecordSchema(Schema):
     created_at = fields.String(required=True, metadata={"format": "date-time"})
 
 
-guard(bp, keyed="record_settlement", scope=TREASURY)
+class SettlementRecordListSchema(Schema):
+    """Newest first."""
+
+    data = fields.List(fields.Nested(SettlementRecordSchema), required=True)
+    has_more = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether there are more: older ones, or newer ones with `ending_before`."},
+    )
+
+
+class SettlementRecordPageSchema(ListSchema):
+    """Which settlement records to list."""
+
+    asset = text("Only records of this stablecoin.", one_of(*ASSET_EXPONENTS), allow_none=False)
+    network = text("Only what arrived on this network.", length(1, 20), shown, allow_none=False)
+
+
+guard(bp)
 
 
 @operation(
-    bp, "POST", "", takes=NewSettlementRecordSchema, request_example=ASKED, parameters=[IDEMPOTENCY_KEY],
-    answers=SettlementRecordSchema, status=201, also={200: "The Idempotency-Key is known: its record as it was made."},
-    example=SHOWN,
+    bp, "POST", "", scope=TREASURY, takes=NewSettlementRecordSchema, request_example=ASKED,
+    keyed=each_makes_one("settlement record", "advice-2026-11-21-2"), answers=SettlementRecordSchema, status=201,
+    located=True, leads_to={"read_settlement": {"record_id": ITS_ID}}, example=SHOWN,
+    also={200: "The Idempotency-Key is known: its record as it was made."},
     errors=[
-        problems.UNREADABLE, problems.BAD_HEADER, problems.WRONG_SCOPE, problems.KEY_REUSED, problems.NOT_POSSIBLE,
-        problems.TOO_LARGE, problems.MEDIA_TYPE, problems.REFUSED, problems.LOST_RACE,
+        problems.UNREADABLE, problems.NOT_POSSIBLE, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.LOST_RACE,
     ],
 )  # fmt: skip
 def record_settlement(asked: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -136,15 +164,25 @@ def record_settlement(asked: dict[str, Any]) -> tuple[dict[str, Any], int, dict[
 
 
 @operation(
-    bp, "GET", "/<record_id>", answers=SettlementRecordSchema, example=SHOWN, parameters=[RECORD],
-    errors=[problems.WRONG_SCOPE, problems.NOT_FOUND],
+    bp, "GET", "/<record_id>", scope=TREASURY, answers=SettlementRecordSchema, example=SHOWN, parameters=[RECORD],
+    errors=[problems.NOT_FOUND],
 )  # fmt: skip
 def read_settlement(record_id: str) -> dict[str, Any]:
     """Read one settlement record."""
-    if re.fullmatch(PAYMENT_ID, record_id) is None:
+    if re.fullmatch(ID_PATTERN, record_id) is None:
         raise NotFound("settlement record", "of that form")
     row, deposits = wired().evidence_import.read(caller(), record_id)
     return _shown(row, deposits)
+
+
+@operation(
+    bp, "GET", "", scope=TREASURY, takes=SettlementRecordPageSchema, location="query",
+    answers=SettlementRecordListSchema, example={"data": [dict(SHOWN)], "has_more": False}, errors=[],
+)  # fmt: skip
+def list_settlements(given: dict[str, Any]) -> dict[str, Any]:
+    """List settlement records, newest first: those that were declared by settled events too."""
+    found, more = wired().evidence_import.page(caller(), page_of(given), asset=given["asset"], network=given["network"])
+    return {"data": [_shown(row, deposits) for row, deposits in found], "has_more": more}
 
 
 def _shown(row: SettlementRecordRow, deposits: list[str]) -> dict[str, Any]:

@@ -48,6 +48,8 @@ const say = (name, text) => {
 
 let asks = find('[data-say="text"]').textContent; // what to do in the form
 const show = (name) => {
+  const status = find('[role="status"]'); // keeps its height: nothing below it moves when it says less
+  status.style.minHeight = `${status.getBoundingClientRect().height}px`;
   say("text", name === "widget" ? asks : "");
   page.querySelectorAll("[data-panel]").forEach((panel) => {
     panel.hidden = panel.dataset.panel !== name;

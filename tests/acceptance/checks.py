@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -14,24 +14,34 @@ from sqlalchemy import Table, func, or_, select
 
 from checkout.inbox import read_body
 from checkout.rules.payouts import FINAL
+from checkout.rules.refunds import ENDED
 from checkout.store import ledger, tables
+from tests.acceptance import books
 from tests.acceptance.storefront import Order
 from tests.acceptance.world import World
 
 #: Work that is due later than this is a clock's, not something on its way.
 SOON: Final = timedelta(seconds=60)
 REST_S: Final = 120.0
-WORK: Final = (tables.event, tables.session, tables.payout, tables.notification, tables.payment)
-#: Cases a kill may rightly open: they say that a person has to look.
-RIGHTFUL_CASES: Final = frozenset({"exposed_transfer_ended", "payout_needs_approval", "session_not_opened"})
+WORK: Final = (
+    tables.event, tables.session, tables.payout, tables.payout_policy, tables.refund, tables.notification_delivery,
+    tables.payment,
+)  # fmt: skip
+#: Cases that kills and the providers' weather may rightly leave open: they say that a person has to look.
+RIGHTFUL_CASES: Final = frozenset(
+    {"exposed_transfer_ended", "payout_needs_approval", "session_not_opened", "refund_declined"}
+)
+#: How a transfer can end that had funds and whose payout did not complete.
+BAD_ENDS: Final = ("expired", "failed")
 
 
 class Checks:
     """Reads both sides once, after rest, and yields every disagreement as a sentence."""
 
-    def __init__(self, world: World, orders: list[Order]) -> None:
+    def __init__(self, world: World, orders: list[Order], forgotten: Sequence[str] = ()) -> None:
         self._world = world
         self._orders = orders
+        self._forgotten = forgotten  #: attempts at transfers that Stables made and whose keys it forgot before we knew
         self._sealer = world.services.context.sealer
 
     # --- rest --------------------------------------------------------------------------------------------------------
@@ -72,7 +82,8 @@ class Checks:
 
     def _all(self) -> tuple[Callable[[], Iterator[str]], ...]:
         return (
-            self._transfers_are_funded_once, self._nothing_was_sent_before_it_was_stored, self._no_event_is_lost,
+            self._transfers_are_funded_once, self._forgotten_keys_made_no_second_transfer,
+            self._withdrawals_are_made_once, self._nothing_was_sent_before_it_was_stored, self._no_event_is_lost,
             self._orders_are_right, self._notifications_are_complete, self._nothing_is_stuck, self._ledger_is_right,
             self._only_rightful_cases_are_open, self._no_process_failed_by_itself,
         )  # fmt: skip
@@ -104,10 +115,38 @@ class Checks:
             count = len(funded[ident])
             if count > 1 or (row.state == "completed" and count != 1):
                 yield f"payout {ident} is {row.state} with {count} funded transfers"
-            # funds that came to a transfer the provider then let expire are a person's to find
-            rightful = row.state == "needs_decision" and ended.get(ident) == "expired"
+            # funds that came to a transfer the provider then ended are a person's to find, or found
+            rightful = row.state in ("needs_decision", "cancelled") and ended.get(ident) in BAD_ENDS
             if count == 1 and row.state != "completed" and not rightful:
                 yield f"payout {ident} was funded and is {row.state}: {row.note}"
+
+    def _forgotten_keys_made_no_second_transfer(self) -> Iterator[str]:
+        """Reading found what Stables had made under keys that it knows no more."""
+        attempts = {row.id: row for row in self._rows(tables.attempt, tables.attempt.c.id.in_(self._forgotten))}
+        made = Counter(one["metadata"]["payout"] for one in self._world.ask("stables", "transfers"))
+        for ident in self._forgotten:
+            row = attempts[ident]
+            if row.state != "accepted" or made[row.subject] != 1:
+                yield f"attempt {ident}, whose key was forgotten, is {row.state} with {made[row.subject]} transfers"
+
+    def _withdrawals_are_made_once(self) -> Iterator[str]:
+        """Per refund at most one withdrawal, of its amount, under the key that was stored; and it ended as Stable Mint says."""
+        refunds = {row.id: row for row in self._rows(tables.refund)}
+        keys = {(row.subject, row.key) for row in self._rows(tables.attempt, tables.attempt.c.kind == "withdrawal")}
+        made: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for one in self._world.ask("stable_mint", "withdrawals"):
+            ident = one["custom_fields"]["refund"]
+            made[ident].append(one)
+            row = refunds.get(ident)
+            if row is None or (ident, one["idempotency_key"]) not in keys:
+                yield f"withdrawal {one['reference']} for {ident} was asked for under a key that was never stored"
+            elif one["website_reference"] != row.website_reference or Decimal(one["amount"]) * 100 != row.amount_minor:
+                yield f"withdrawal {one['reference']} is not what refund {ident} asked for: {one}"
+        for ident, row in refunds.items():
+            told = [word for one in made[ident] for word in one["events"]]
+            expected = "sent" if made[ident] and "failed" not in told else "failed"
+            if len(made[ident]) > 1 or row.state != expected:
+                yield f"refund {ident} is {row.state} with {len(made[ident])} withdrawals, told {told}: {row.note}"
 
     def _nothing_was_sent_before_it_was_stored(self) -> Iterator[str]:
         """Every key a provider has seen is a row here, and no key or reference is there twice."""
@@ -179,7 +218,7 @@ class Checks:
         sequences: defaultdict[str, list[int]] = defaultdict(list)
         for row in rows:
             types[row.subject][row.type] += 1
-            sequences[row.subject].append(row.sequence)
+            sequences[row.payment_id or row.subject].append(row.sequence)  # a refund's are its payment's
         for subject, numbers in sequences.items():
             if sorted(numbers) != list(range(1, len(numbers) + 1)):
                 yield f"the notifications about {subject} are numbered {sorted(numbers)}"
@@ -197,12 +236,15 @@ class Checks:
                 yield f"{table.name} {row.id} was due at {row.due_at}"
         for row in self._rows(tables.session, tables.session.c.state == "sending"):
             yield f"session {row.id} is still being opened"
-        for row in self._rows(tables.notification, tables.notification.c.state != "delivered"):
-            yield f"notification {row.id} is {row.state}"
+        for row in self._rows(tables.notification_delivery, tables.notification_delivery.c.state != "delivered"):
+            yield f"notification {row.notification_id} to {row.endpoint_id} is {row.state}"
         waiting = {row.subject for row in self._rows(tables.case, tables.case.c.closed_at.is_(None))}
         for row in self._rows(tables.payout):
             if row.state not in FINAL and row.due_at is None and row.id not in waiting and row.state != "quoted":
                 yield f"payout {row.id} is {row.state} and nobody will look at it: {row.note}"
+        for row in self._rows(tables.refund):
+            if row.state not in ENDED and row.id not in waiting:
+                yield f"refund {row.id} is {row.state} and nobody will look at it: {row.note}"
 
     def _ledger_is_right(self) -> Iterator[str]:
         """It balances, and every account holds what the two providers' own books say."""
@@ -212,37 +254,10 @@ class Checks:
             held: Counter[str] = Counter()
             for row in ledger.balances(unit):
                 held[f"{row['book']}/{row['asset']}"] += row["balance"]
-        expected = self._expected_balances()
+        expected = books.balances(self._world, self._orders)
         for name in sorted(held.keys() | expected.keys()):
             if held[name] != expected[name]:
-                yield f"{name} holds {held[name]}, the providers' books say {expected[name]}"
-
-    def _expected_balances(self) -> Counter[str]:
-        """From Stable Mint's settlements, the records' entered amounts, Stables' bank statement and the payouts' states."""
-        found: Counter[str] = Counter()
-        recorded = {row.reference for row in self._rows(tables.deposit) if row.settlement_record_id is not None}
-        for one in self._world.ask("stable_mint", "settlements"):
-            cents, units = int(Decimal(one["amount"]) * 100), int(Decimal(one["delivered"]["amount"]) * 10**6)
-            found["shopper_receivable/EUR"] -= cents
-            if one["reference"] not in recorded:
-                found["stable_mint_settled/EUR"] += cents
-                continue
-            found["exchange/EUR"] += cents
-            found["exchange/USDC@polygon"] -= units
-            found["treasury_free/USDC@polygon"] += units
-        bank = {one["transfer_id"]: int(Decimal(one["amount"]) * 100) for one in self._world.ask("stables", "bank")}
-        credits = {row.payout_id: bank.get(row.provider_transfer_id, 0) for row in self._rows(tables.transfer)}
-        for row in self._rows(tables.payout):
-            if row.state in ("failed", "expired", "cancelled"):
-                continue
-            found["treasury_free/USDC@polygon"] -= row.amount_minor
-            if row.state != "completed":
-                found["treasury_reserved/USDC@polygon"] += row.amount_minor
-                continue
-            found["exchange/USDC@polygon"] += row.amount_minor
-            found["bank/EUR"] += credits[row.id]
-            found["exchange/EUR"] -= credits[row.id]
-        return found
+                yield f"{name} holds {held[name]}, the second bookkeeper says {expected[name]}"
 
     def _only_rightful_cases_are_open(self) -> Iterator[str]:
         for row in self._rows(tables.case, tables.case.c.closed_at.is_(None)):
@@ -267,6 +282,10 @@ class Checks:
             for table in (tables.event, tables.posting, tables.notification, tables.session, tables.attempt):
                 counts[table.name] = int(unit.execute(select(func.count()).select_from(table)).scalar_one())
         counts.update(f"payout {row.state}" for row in self._rows(tables.payout))
+        counts.update(f"refund {row.state}" for row in self._rows(tables.refund))
+        counts["keys forgotten"] = len(self._forgotten)
+        counts["approved by a policy"] = sum(row.created_by.startswith("policy:") for row in self._rows(tables.mandate))
+        counts["resolved by a person"] = len(self._rows(tables.payout_resolution))
         counts["deposits at Stables"] = sum(one["deposits"]["count"] for one in self._world.ask("stables", "transfers"))
         return counts
 

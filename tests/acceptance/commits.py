@@ -5,13 +5,12 @@ name, told from the function that opened the transaction and the moves it stored
 so that the same commit is found again however the processes interleave. Two environment variables rule it:
 
 - ``TEST_COMMITS_SEEN``: a file to which the name of every commit is appended (counting in a clean run);
-- ``TEST_COMMITS_ARMED``: a folder; a file ``<number>.armed`` in it holds ``{"commit": name, "side": "before" | "after"}``.
-  Whoever comes by first takes it by renaming it to ``<number>.<pid>.struck`` and dies: once, wherever it happens.
+- ``TEST_COMMITS_ARMED``: a folder; an empty file in it says by its name which commit, on which side, and that it is armed.
+  Whoever comes by first takes it by renaming it to what has struck, and dies: once, wherever it happens.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -33,8 +32,23 @@ SIDES: Final = ("before", "after")
 _WRITE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+\"?(\w+)")
 #: Functions that work on any kind of row: their commits are told apart by the table they write.
 _GENERIC: Final = frozenset({"worker._work_off", "worker._give_back"})
-_SUBJECTS: Final = {"out": "payout", "dep": "deposit"}
+_SUBJECTS: Final = {"out": "payout", "dep": "deposit", "ref": "refund"}
 _WROTE: Final = "test_commits_wrote"
+
+
+ARMED: Final = "armed"
+STRUCK: Final = "struck"
+
+
+def file_name(commit: str, side: str, number: int, state: str = ARMED) -> str:
+    """A commit's side, as one of a folder's files says it; a name is all there is to read."""
+    return "~".join((commit, side, str(number), state))
+
+
+def read_name(name: str) -> tuple[str, str, str]:
+    """Commit, side and state of a file's name."""
+    commit, side, _, state = name.split("~")
+    return commit, side, state
 
 
 def watch(seen: Path | None, armed: Path | None) -> None:
@@ -87,15 +101,16 @@ class Watcher:
 
     def _take(self, name: str) -> str | None:
         """The side of an armed point that is this commit, now taken; None when there is none."""
-        for path in sorted(Path(str(self._armed)).glob("*.armed")):
+        folder = str(self._armed)
+        for file in os.listdir(folder):
+            commit, side, state = read_name(file)
+            if commit != name or state != ARMED:
+                continue
             try:
-                point = json.loads(path.read_text(encoding="utf-8"))
-                if point["commit"] != name:
-                    continue
-                path.rename(path.with_name(f"{path.stem}.{os.getpid()}.struck"))
+                os.rename(f"{folder}/{file}", f"{folder}/{file.removesuffix(ARMED)}{STRUCK}")
             except FileNotFoundError:  # another process took it
                 continue
-            return str(point["side"])
+            return side
         return None
 
 

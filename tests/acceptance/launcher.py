@@ -60,6 +60,8 @@ def _import_everything() -> None:
     """What children need, so that none of them has to import it."""
     for name in CHILDREN_NEED:
         importlib.import_module(name)
+    # every child reads the migrations: what the first one compiles serves the others, whatever this machine's habits
+    sys.dont_write_bytecode, sys.pycache_prefix = False, sys.argv[1]
     gc.collect()
     gc.freeze()  # else every child would go through all of this again, and copy the memory by doing so
 

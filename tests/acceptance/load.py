@@ -126,7 +126,7 @@ class Day:
         version = chance.choice(("v1", "v1", "v2"))
         mint.post(f"/_control/sessions/{reference}/pay", {"outcome": "paid", "version": version})
         with self._lock:
-            self.orders.append(Order(key, shown["id"], "paid", reference))
+            self.orders.append(Order(key, shown["id"], "paid", reference, cents))
 
     def _open(self, connections: list[Connection], content: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
         """The same request on every connection at the same moment; every answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import random
 import threading
 import time
@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from checkout.simulator.moments import Moment
-from tests.acceptance.commits import SIDES
+from tests.acceptance.commits import ARMED, SIDES, STRUCK, file_name, read_name
 from tests.acceptance.outside import HOOKS
 
 MOMENTS: Final = tuple(moment.value for moment in Moment)
@@ -21,6 +22,8 @@ MOMENTS: Final = tuple(moment.value for moment in Moment)
 WINDOW: Final = 8
 #: An armed point that nothing has come by for so long no longer counts against the window.
 STALE_S: Final = 1.5
+#: Between two looks at what has struck.
+TURN_S: Final = 0.15
 #: After so long an ambush has met the wrong process, and is laid again.
 AMBUSH_S: Final = 5.0
 
@@ -40,7 +43,7 @@ class Call:
         return (self.to, self.method, self.path) == (who, rule["method"], rule["path"])
 
 
-#: Every call of session creation, payout and notification, by each process that makes it.
+#: Every call of session creation, payout, refund and notification, by each process that makes it.
 CALLS: Final = (
     Call("create session", "web", "stable_mint", "POST", "^/session/hosted"),
     Call("replay session", "worker", "stable_mint", "POST", "^/session/hosted"),
@@ -51,8 +54,15 @@ CALLS: Final = (
     Call("list transfers", "worker", "stables", "GET", "^/api/v1/transfers$"),
     Call("read before reveal", "command", "stables", "GET", "^/api/v1/transfers/[^/]+$"),
     Call("simulate deposit", "command", "stables", "POST", "/simulate-deposit$"),
+    Call("send withdrawal", "worker", "stable_mint", "POST", "^/withdrawal/"),
     Call("deliver notification", "worker", "shop", "POST", f"^{HOOKS}$"),
 )
+
+
+#: Commits that there are only where another process was killed before: the call and the moment of that kill.
+LURES: Final = MappingProxyType({"refund_sending.step refund:unknown": ("send withdrawal", Moment.RECEIVED.value)})
+#: After so long a lure has done nothing for its commit, and is laid again.
+LURE_S: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,17 +96,15 @@ class Strikes:
         self.armed = armed
         self._roles = roles
         self.ask = ask  #: (who, control path) → JSON
+        self._known: dict[int, str] = {}  # roles of processes that were killed by a provider
 
     def count(self) -> Counter[Point]:
         """How often each point has killed a process."""
         return self._commits() + self._calls()
 
     def _commits(self) -> Counter[Point]:
-        found: Counter[Point] = Counter()
-        for path in self.armed.glob("*.struck"):
-            point = json.loads(path.read_text(encoding="utf-8"))
-            found[Point("commit", point["commit"], point["side"])] += 1
-        return found
+        names = (read_name(file) for file in os.listdir(self.armed))
+        return Counter(Point("commit", commit, side) for commit, side, state in names if state == STRUCK)
 
     def _calls(self) -> Counter[Point]:
         found: Counter[Point] = Counter()
@@ -110,10 +118,12 @@ class Strikes:
 
     def role(self, pid: int) -> str:
         """What a killed process was."""
-        try:
-            return (self._roles / str(pid)).read_text(encoding="utf-8").partition(" ")[0]
-        except FileNotFoundError:
-            return "unknown"
+        if pid not in self._known:
+            try:
+                self._known[pid] = (self._roles / str(pid)).read_text(encoding="utf-8").partition(" ")[0]
+            except FileNotFoundError:
+                return "unknown"
+        return self._known[pid]
 
 
 class Arming:
@@ -133,7 +143,9 @@ class Arming:
         self._waiting = list(wanted)
         chance.shuffle(self._waiting)
         self.wanted = frozenset(self._waiting)
+        self.places = frozenset(one.where for one in self._waiting)  #: where processes are still to be killed
         self._armed: dict[Point, float] = {}
+        self._lured: dict[Point, float] = {}
         self._base = strikes.count()
         self._number = 0
         self._begun = time.monotonic()
@@ -148,7 +160,7 @@ class Arming:
     def stop(self) -> None:
         self._stop.set()
         self._thread.join(30)
-        for path in self._strikes.armed.glob("*.armed"):
+        for path in self._strikes.armed.glob(f"*{ARMED}"):
             path.unlink(missing_ok=True)
         if self.problem is not None:
             raise self.problem
@@ -160,13 +172,14 @@ class Arming:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(0.1):
+            while not self._stop.wait(TURN_S):
                 self._turn()
         except BaseException as problem:
             self.problem = problem
 
     def _turn(self) -> None:
         left = set(self.missing())
+        self.places = frozenset(one.where for one in left)
         now = time.monotonic()
         for point in [one for one in self._armed if one not in left]:
             waited = now - self._armed.pop(point)
@@ -177,6 +190,8 @@ class Arming:
             stale_s = STALE_S if point.where not in self._ambush else AMBUSH_S
             if point.kind == "call" and now - since > stale_s and not self._pending(point):
                 self._arm(point)
+            if now - self._lured.get(point, now) > LURE_S:
+                self._lure(point)
         fresh = sum(now - since <= STALE_S for since in self._armed.values())
         while self._waiting and fresh < WINDOW:
             point = self._waiting.pop()
@@ -197,14 +212,20 @@ class Arming:
             self._ambush[point.where](point)
             return
         if point.kind == "call":
-            call = call_of(point.where)
-            rule = {"path": call.path, "method": call.method, "moment": point.when}
-            self._post(call.to, "kill", rule)
+            self._kill_in(call_of(point.where), point.when)
             return
+        if point.where in LURES:
+            self._lure(point)
         self._number += 1
-        draft = self._strikes.armed / f"{self._number:04}.draft"
-        draft.write_text(json.dumps({"commit": point.where, "side": point.when}), encoding="utf-8")
-        draft.rename(draft.with_suffix(".armed"))
+        (self._strikes.armed / file_name(point.where, point.when, self._number)).touch()
+
+    def _lure(self, point: Point) -> None:
+        self._lured[point] = time.monotonic()
+        name, moment = LURES[point.where]
+        self._kill_in(call_of(name), moment)
+
+    def _kill_in(self, call: Call, moment: str) -> None:
+        self._post(call.to, "kill", {"path": call.path, "method": call.method, "moment": moment})
 
 
 def table(counts: Counter[Point], title: str) -> str:

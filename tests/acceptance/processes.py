@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -53,7 +55,8 @@ class Launcher:
         self.folder = folder
         self._log = (folder / "launcher.log").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.acceptance.launcher"], cwd=ROOT, pass_fds=sockets, stdin=subprocess.PIPE,
+            [sys.executable, "-m", "tests.acceptance.launcher", str(folder / "pycache")],
+            cwd=ROOT, pass_fds=sockets, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self._log, env=_clean({**os.environ, "PYTHONPATH": str(ROOT)}),
         )  # fmt: skip
         assert self._process.stdin is not None
@@ -131,14 +134,35 @@ class Supervisor:
         self.ends: Counter[tuple[str, int]] = Counter()  #: (role, exit code) → how often, commands included
         self.cpu_ms: Counter[str] = Counter()  #: by role, of what has ended
         self.running: dict[str, Process] = {}
+        self._changing = threading.Lock()  # what is kept, and what runs of it
         launcher.on_end = self._ended
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._thread.start()
 
     def keep(self, name: str, role: str, environ: Mapping[str, str], **order: Any) -> None:
         """Start a process now, and again whenever it ends."""
-        self._kept[name] = lambda: self._launcher.start(name, role, environ, **order)
-        self.running[name] = self._kept[name]()
+        with self._changing:
+            self._kept[name] = lambda: self._launcher.start(name, role, environ, **order)
+            self.running[name] = self._kept[name]()
+
+    @contextmanager
+    def away(self, names: Collection[str]) -> Iterator[None]:
+        """Kill these, and start them again only at the end of this block."""
+        with self._changing:
+            kept = {name: self._kept.pop(name) for name in names}
+            dying = [self.running[name] for name in names]
+        for one in dying:
+            with suppress(ProcessLookupError):  # it was killed this very moment
+                if not one.ended.is_set():
+                    os.kill(one.pid, signal.SIGKILL)
+            one.wait(30)
+        try:
+            yield
+        finally:
+            with self._changing:
+                for name, start in kept.items():
+                    self._kept[name] = start
+                    self.running[name] = start()
 
     def stop(self) -> None:
         """Start nothing again from now on."""
@@ -156,9 +180,10 @@ class Supervisor:
 
     def _run(self) -> None:
         while (name := self._dead.get()) is not None:
-            start = self._kept.get(name)
-            if start is not None:
-                self.running[name] = start()
+            with self._changing:
+                start = self._kept.get(name)
+                if start is not None:
+                    self.running[name] = start()
 
 
 def _clean(environ: dict[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from tests.acceptance.points import Point, call_of
 from tests.acceptance.world import World
 
 #: A shop that gets no usable answer for this long gives up, and the test fails.
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 240.0
 #: A shop whose shopper waits for so long asks for a fresh session.
 FRESH_S: Final = 20.0
 #: Paid payments that are not settled yet, or not recorded yet.
@@ -45,6 +45,8 @@ class Recipe:
     name: str
     outcome: str = "paid"
     flow: str = "hosted"
+    currency: str = "EUR"  #: dollars are sold in the second store, whose payouts a policy makes
+    refunded: bool = False  #: whether the shop asks for money of it back
     opening: tuple[tuple[str, Any], ...] = ()  #: switches while the session is opened
     telling: tuple[tuple[str, Any], ...] = ()  #: switches when the shopper acts
 
@@ -55,15 +57,19 @@ def _lost(kind: str, times: int = 1) -> tuple[tuple[str, Any], ...]:
 
 RECIPES: Final = (
     Recipe("straight"),
+    Recipe("refunded", flow="hosted_partner", refunded=True),
+    Recipe("automatic", currency="USD"),
     Recipe("no answer, nothing done", opening=_lost("error_500_before_work")),
     Recipe("every webhook twice, V1 and V2 mixed", telling=(("webhook_duplicates", 2), ("webhook_version", "mixed"))),
     Recipe("no answer, session made", opening=_lost("error_500_after_work")),
     Recipe("partner-managed customer", flow="hosted_partner"),
+    Recipe("automatic, no answer, session made", currency="USD", opening=_lost("error_500_after_work")),
     Recipe("replay refused", opening=(*_lost("error_500_after_work"), ("session_replay", "error"))),
     Recipe("failed", outcome="failed"),
     Recipe("webhooks out of order", telling=(("webhook_order", "shuffled"),)),
     Recipe("replay without URL", opening=(*_lost("unparseable"), ("session_replay", "no_url"))),
     Recipe("left", outcome="left"),
+    Recipe("refunded too", flow="hosted_partner", refunded=True),
     Recipe("partner-managed, no answer", flow="hosted_partner", opening=_lost("error_500_before_work", 2)),
     Recipe("later events by reference alone", telling=(("later_events", "reference"),)),
 )
@@ -77,6 +83,18 @@ class Order:
     payment_id: str
     outcome: str
     reference: str  #: of the session the shopper was sent to
+    cents: int
+    currency: str = "EUR"
+    refunded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order whose payment is open."""
+
+    key: str
+    payment_id: str
+    cents: int
 
 
 class Storefront:
@@ -90,6 +108,7 @@ class Storefront:
         self.orders: list[Order] = []
         self._ambushes: SimpleQueue[Point] = SimpleQueue()
         self._placed = 0.0  # when the last order was
+        self._asked: dict[str, int] = {}  # for a fresh session: how often, by payment
         self._stop = threading.Event()
         self._paying = threading.Lock()  # switches are the whole provider's: set and used by one shopper at a time
         self.problem: BaseException | None = None
@@ -120,8 +139,8 @@ class Storefront:
         """One order, from the basket to what the shopper does at Stable Mint."""
         return self.pay(self.place(recipe), recipe)
 
-    def place(self, recipe: Recipe) -> tuple[str, str]:
-        """Open a payment; its key and its id."""
+    def place(self, recipe: Recipe) -> Placed:
+        """Open a payment."""
         self._placed = time.monotonic()
         key = f"order-{next(self._numbers)}"
         opening = PLAIN | dict(recipe.opening)
@@ -129,20 +148,29 @@ class Storefront:
             opening |= self._lie_in_wait(self._ambushes.get())
         self._world.tell("stable_mint", "switches", opening)
         content = self._content(recipe, key)
-        return key, str(self._patiently(lambda: self._post(content, key))["id"])
+        found = self._patiently(lambda: self._post("", content, key, self._secret(recipe.currency)))
+        if recipe.refunded:
+            self._world.kept_back.add(str(found["id"]))
+        return Placed(key, str(found["id"]), int(content["amount"].replace(".", "")))
 
-    def pay(self, placed: tuple[str, str], recipe: Recipe) -> Order:
+    def pay(self, placed: Placed, recipe: Recipe) -> Order:
         """Go where the shopper is sent, as soon as that is known, and do what the recipe says."""
-        key, payment_id = placed
         begun = time.monotonic()
-        shown = self._patiently(lambda: self._open_one(payment_id, begun))
+        secret = self._secret(recipe.currency)
+        shown = self._patiently(lambda: self._open_one(placed.payment_id, begun, secret))
         reference = str(shown["provider"]["reference"])
         with self._paying:
             self._world.tell("stable_mint", "switches", TOLD | {"seed": len(self.orders)} | dict(recipe.telling))
             self._world.tell("stable_mint", f"sessions/{reference}/pay", {"outcome": recipe.outcome})
-        order = Order(key, payment_id, recipe.outcome, reference)
+        order = Order(
+            placed.key, placed.payment_id, recipe.outcome, reference, placed.cents, recipe.currency, recipe.refunded
+        )
         self.orders.append(order)
         return order
+
+    def post_until_answered(self, path: str, content: dict[str, Any], key: str) -> dict[str, Any]:
+        """Post something about a payment of the first store, again under the same key until there is an answer."""
+        return self._patiently(lambda: self._post(f"/{path}", content, key, self._world.api_key))
 
     def _run(self) -> None:
         try:
@@ -179,27 +207,33 @@ class Storefront:
     def _content(self, recipe: Recipe, key: str) -> dict[str, Any]:
         cents = self._chance.randrange(500, 1000)
         content: dict[str, Any] = {
-            "flow": recipe.flow, "amount": f"{cents // 100}.{cents % 100:02}", "currency": "EUR", "country": "DE",
-            "order": key, "metadata": {"recipe": recipe.name},
+            "flow": recipe.flow, "amount": f"{cents // 100}.{cents % 100:02}", "currency": recipe.currency,
+            "country": "DE", "order": key, "metadata": {"recipe": recipe.name},
         }  # fmt: skip
         if recipe.flow == "hosted_partner":
             customer = self._chance.randrange(1, 6)
             content["customer"] = {"id": f"customer-{customer}", "email": f"customer-{customer}@example.com"}
         return content
 
-    def _post(self, content: dict[str, Any], key: str) -> dict[str, Any] | None:
-        headers = {"Authorization": f"Bearer {self._world.api_key}", "Idempotency-Key": key}
-        return self._taken(self._http.post(f"{self._world.url}/v1/payments", json=content, headers=headers))
+    def _secret(self, currency: str) -> str:
+        return self._world.api_key if currency == "EUR" else self._world.automatic_key
 
-    def _open_one(self, payment_id: str, begun: float) -> dict[str, Any] | None:
+    def _post(self, path: str, content: dict[str, Any], key: str, secret: str) -> dict[str, Any] | None:
+        headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": key}
+        return self._taken(self._http.post(f"{self._world.url}/v1/payments{path}", json=content, headers=headers))
+
+    def _open_one(self, payment_id: str, begun: float, secret: str) -> dict[str, Any] | None:
         """The payment, once a shopper could be sent to pay it; a fresh session when that takes too long."""
-        headers = {"Authorization": f"Bearer {self._world.api_key}"}
+        headers = {"Authorization": f"Bearer {secret}"}
         url = f"{self._world.url}/v1/payments/{payment_id}"
         found = self._taken(self._http.get(url, headers=headers))
         if found is not None and found["provider"]["reference"]:
             return found
-        if time.monotonic() - begun > FRESH_S:
-            self._http.post(f"{url}/sessions", headers=headers)
+        waited = int((time.monotonic() - begun) // FRESH_S)
+        if waited and self._asked.get(payment_id, 0) < waited:
+            key = f"{payment_id}-fresh-{waited}"
+            if self._http.post(f"{url}/sessions", headers={**headers, "Idempotency-Key": key}).status_code < 500:
+                self._asked[payment_id] = waited
         return None
 
     def _taken(self, answer: httpx.Response) -> dict[str, Any] | None:

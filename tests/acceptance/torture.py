@@ -8,7 +8,6 @@ killed at chosen points and at random moments and started again; then everything
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import random
@@ -27,64 +26,50 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final
 
+from sqlalchemy import select
+
+from checkout.store import tables
+from tests.acceptance.back_office import BackOffice, Clerk, Tray
 from tests.acceptance.checks import Checks
-from tests.acceptance.person import Person
+from tests.acceptance.person import Desk, Person, Typist
 from tests.acceptance.points import Arming, Point, call_points, commit_points, table
 from tests.acceptance.storefront import RECIPES, Storefront
-from tests.acceptance.world import World
+from tests.acceptance.weather import CLIMATE, FAULTS, LIST, TRANSFER, Weather
+from tests.acceptance.world import KEY_LIFETIME_S, SPEED, World
 from tests.postgres import server_or_reason
 
 RANDOM_KILLS: Final = 22
 #: Seconds between two random kills.
 PAUSES: Final = (0.02, 0.35)
-OPERATORS: Final = 10
+OPERATORS: Final = 8
+CLERKS: Final = 2
 #: A round that has not met all of its points by then says which it missed.
-POINTS_S: Final = 240.0
+POINTS_S: Final = 420.0
 #: Points of one torture round, beside its random kills.
 SAMPLE: Final = 40
 
-_TRANSFER: Final = {"path": "^/api/v1/transfer$", "method": "POST"}
-_QUOTE: Final = {"path": "^/api/v1/quotes$", "method": "POST"}
-_CUSTOMER: Final = {"path": "^/api/v1/customers/", "method": "GET"}
-#: Commits that there must be: session creation, events received and applied, a payout's whole way, notifications.
+#: Commits that there must be: session creation, events received and applied, a payout's whole way, by people's hands and
+#: by a policy's, to the bank or to a person's decision, a refund's whole way, notifications.
 COMMITS: Final = frozenset(
     {
         "payments._open", "sessions._open", "sessions._unknown", "sessions._lose", "inbox._keep",
         "events.step deposit:open", "events.step deposit:initiated", "events.step deposit:submitted",
         "events.step deposit:accepted", "events.step deposit:settled", "events.step deposit:failed",
-        "treasury.record", "payouts.propose payout:proposed", "payouts.approve payout:approved", "payouts.reveal",
-        "payouts._deposit_attempt", "payouts.simulate_deposit", "offramp._keep_quote payout:quoted", "offramp._send",
+        "treasury.record", "payouts.propose payout:proposed", "payouts.approve", "payouts.approve payout:approved",
+        "policies.step payout:proposed", "automatic_approval.let_policy_approve payout:approved", "payouts.reveal",
+        "payouts._deposit_attempt", "payouts.simulate_deposit", "payouts.funded", "resolutions.say payout:cancelled",
+        "offramp._keep_quote payout:quoted", "offramp._send",
         "offramp._again", "offramp._unknown", "transfers.adopt payout:transfer_created", "transfers.reconcile#1",
         "transfers.reconcile#2", "transfers._follow payout:awaiting_funding", "transfers._follow payout:funded",
         "transfers._follow payout:submitted", "transfers._follow payout:processed",
-        "transfers._follow payout:completed", "notifications._record",
+        "transfers._follow payout:completed", "transfers._follow payout:needs_decision",
+        "refunds.request refund:requested", "refunds.give_details refund:requested", "refunds.approve",
+        "refund_sending.step refund:sending", "refund_sending.step refund:unknown", "refund_sending._record",
+        "refund_sending._record refund:unknown", "refund_sending._record refund:failed", "events.step refund:accepted",
+        "events.step refund:sent", "events.step refund:failed", "refund_resolving.resolve refund:requested",
+        "refund_resolving.resolve refund:sent", "refund_resolving.resolve refund:failed", "notifications._record",
     }
 )  # fmt: skip
-#: What Stables does wrong meanwhile: enough to need every way an attempt can go.
-FAULTS: Final[tuple[dict[str, Any], ...]] = (
-    {**_TRANSFER, "fault": "drop_connection_after_work", "times": 1},
-    {**_TRANSFER, "fault": "garbage_after_work", "times": 3},
-    {**_TRANSFER, "fault": "drop_connection_before_work", "times": 3},
-    {**_QUOTE, "fault": "error_503_before_work", "times": 1},
-    {**_CUSTOMER, "fault": "error_503_before_work", "times": 1},
-)
-FAULTS_EVERY_S: Final = 2.0
-#: Ways the providers may be, where nobody knows; every short round has a few of them. None changes what must hold.
-CLIMATE: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("stables", {"list_lag_s": 30.0}),
-    ("stables", {"id_lag_s": 60.0}),
-    ("stables", {"null_instructions_reads": 2}),
-    ("stables", {"metadata_echo": "absent"}),
-    ("stables", {"answer_case": "upper", "transfer_answer": 201}),
-    ("stables", {"key_in_flight": "conflict"}),
-    ("stables", {"webhook_duplicates": 2, "webhook_order": "swapped"}),
-    ("stables", {"webhooks": False}),
-    ("stables", {"sparse_answers": True}),
-    ("stable_mint", {"deposit_reference": "new"}),
-    ("stable_mint", {"session_id": "other"}),
-    ("stable_mint", {"retry_timestamp": "old"}),
-    ("stable_mint", {"amount_form": "exponent", "webhook_timestamp": "seven_digits"}),
-)
 CLIMATE_SAMPLE: Final = 4
 
 
@@ -113,18 +98,20 @@ class Guided(Person):
     """An operator of the clean run: the provider's fault strikes this payout and no other."""
 
     def __init__(self, world: World, fault: dict[str, Any], transferring: threading.Lock) -> None:
-        super().__init__(world, f"clean-{FAULTS.index(fault)}")
+        name = f"clean-{FAULTS.index(fault)}"
+        super().__init__(world, name, Desk(world), wanted=lambda: frozenset({"simulate deposit"}))
         self._fault = fault
         self._transferring = transferring  # held while a payout's transfer is being made
 
     def work(self) -> bool:
-        if self._fault["path"] != _TRANSFER["path"]:
+        if self._fault["path"] != TRANSFER["path"]:
             self._world.tell("stables", "faults", self._fault)
-        return super().work()
+        ident = self.propose()
+        return ident is not None and self.carry(ident) is not None
 
     def approve(self, ident: str) -> None:
         with self._transferring:
-            if self._fault["path"] == _TRANSFER["path"]:
+            if self._fault["path"] == TRANSFER["path"]:
                 self._world.tell("stables", "faults", self._fault)
             super().approve(ident)
             self._world.until(lambda: self.state(ident) != "approved", "no transfer comes", within_s=60)
@@ -137,10 +124,23 @@ class Round:
         self.world = World(database_url, folder)
         self.chance = random.Random(seed)  # noqa: S311 - repeatable by design
         self.outcome = Outcome()
+        self.world.asks_two_people()
         self.storefront = Storefront(self.world, seed=seed)
+        self._back_office = BackOffice(self.world, self.storefront)
         self._transferring = threading.Lock()
         self._ambushes: SimpleQueue[Point] = SimpleQueue()
-        self._people = [Person(self.world, f"{number}", self._ambushes) for number in range(1, OPERATORS + 1)]
+        self._arming: Arming | None = None
+        desk = Desk(self.world)
+        self._people = [
+            Person(self.world, f"{number}", desk, ambushes=self._ambushes, wanted=self._wanted)
+            for number in range(1, OPERATORS + 1)
+        ]
+        tray = Tray()
+        self._clerks = [Clerk(self.world, f"clerk-{number}", tray) for number in range(1, CLERKS + 1)]
+        self._forgotten: list[str] = []  # attempts whose keys Stables forgot in the night
+        self._everybody: tuple[Storefront | BackOffice | Typist, ...] = (
+            self.storefront, self._back_office, *self._people, *self._clerks,
+        )  # fmt: skip
 
     def close(self) -> None:
         """End everything; what the simulator killed stays behind for whoever looks into a failure."""
@@ -157,18 +157,19 @@ class Round:
     def enumerate_commits(self) -> list[str]:
         """Run every recipe once with nobody killed; the names of the commits there were."""
         with self.timed("clean run"):
-            with ThreadPoolExecutor(len(FAULTS)) as people:
+            self.world.proposes("per_payment")
+            with ThreadPoolExecutor(len(FAULTS) + 2) as people:
                 done = [people.submit(self._pay_out, fault) for fault in FAULTS]
+                done += [people.submit(self._follow_the_policy), people.submit(self._give_back)]
                 for recipe in RECIPES:
                     self.storefront.sell(recipe)
                 for one in done:
                     one.result()
+            self.world.kept_back.clear()
             self._check()
         times = Counter(self.world.seen.read_text(encoding="utf-8").split("\n"))
         # what came by only once came by chance, and need not come again
-        return sorted(
-            name for name in times if name in COMMITS or (name and times[name] > 1 and not name.endswith(" nothing"))
-        )
+        return sorted(name for name in times if name and times[name] > 1 and not name.endswith(" nothing"))
 
     def _pay_out(self, fault: dict[str, Any]) -> None:
         """One payout from the next deposit that settles, with a fault on its way."""
@@ -176,33 +177,64 @@ class Round:
         self.world.until(person.work_waits, "nothing settles", within_s=60)
         self.world.until(person.work, "there was nothing left to pay out", within_s=60)
 
+    def _follow_the_policy(self) -> None:
+        """The policy's first payout, which a person approves; then it proposes no more until the trade begins."""
+        self.world.until(lambda: bool(self.world.automatic_payouts()), "the policy proposes nothing", within_s=60)
+        self.world.proposes("manual")
+        for ident in self.world.automatic_payouts():
+            Person(self.world, "clean-policy", Desk(self.world)).carry(ident)
+
+    def _give_back(self) -> None:
+        """One order's refund, as the shop and a clerk do it."""
+        orders = self.storefront.orders
+        self.world.until(lambda: any(one.refunded for one in orders), "nothing is sold that is refunded", within_s=60)
+        clerk = Clerk(self.world, "clean-clerk", Tray())
+        clerk.start()
+        self._back_office.refund_once(next(one for one in orders if one.refunded))
+        clerk.stop()
+
     @contextmanager
     def trade(self) -> Iterator[None]:
         """Sell and pay out without pause, under the provider's faults; at the end everybody finishes what is in hand."""
-        stop = threading.Event()
-        weather = threading.Thread(target=self._weather, args=(stop,), name="weather", daemon=True)
-        self.storefront.start()
-        for person in self._people:
-            person.start()
+        weather = Weather(self.world, self._wanted)
+        self.world.proposes("per_payment")
+        for one in self._everybody:
+            one.start()
         weather.start()
         try:
             yield
         finally:
-            stop.set()
             with self.timed("last orders"):
-                self.storefront.ask_to_stop()
-                for person in self._people:
-                    person.ask_to_stop()
-                weather.join(10)
-                self.storefront.stop()
-                for person in self._people:
-                    person.stop()
+                for one in self._everybody:
+                    if not isinstance(one, Clerk):  # there may be a refund still that the shop is asking for
+                        one.ask_to_stop()
+                self.world.proposes("manual")
+                weather.stop()
+                for one in self._everybody:
+                    one.stop()
 
-    def _weather(self, stop: threading.Event) -> None:
-        for fault in itertools.cycle(FAULTS):
-            if stop.wait(FAULTS_EVERY_S):
-                return
-            self.world.tell("stables", "faults", fault)
+    def night(self) -> None:
+        """No worker is there while Stables forgets every key; what it had made, and nobody knew of, is found by reading."""
+        with self.timed("night"):
+            self.world.tell("stables", "faults", {**TRANSFER, "fault": "drop_connection_after_work", "times": 0})
+            self.world.tell("stables", "faults", {**LIST, "fault": "error_503_before_work", "times": 0})
+            self.world.until(lambda: bool(self._unknown_attempts()), "no transfer is unknown", within_s=60)
+            with self.world.workers_away():
+                self._forgotten = self._unknown_attempts()
+                time.sleep(KEY_LIFETIME_S / SPEED)
+                self.world.tell("stables", "idempotency/lapse", {})
+                self.world.clear("stables", "faults")
+
+    def _unknown_attempts(self) -> list[str]:
+        """Attempts at transfers that Stables has made and that have no answer here."""
+        made = {one["metadata"]["attempt"] for one in self.world.ask("stables", "transfers")}
+        attempt = tables.attempt
+        wanted = select(attempt.c.id).where(attempt.c.kind == "transfer", attempt.c.state.in_(("pending", "unknown")))
+        with self.world.services.context.database.read() as unit:
+            return sorted(row.id for row in unit.execute(wanted) if row.id in made)
+
+    def _wanted(self) -> frozenset[str]:
+        return frozenset() if self._arming is None else self._arming.places
 
     def kill_at(self, points: Iterable[Point], *, within_s: float = POINTS_S) -> list[Point]:
         """Arm the points, a few at a time, until each has struck; those that never did."""
@@ -211,6 +243,7 @@ class Round:
             "read before reveal": self._ambushes.put,
         }  # fmt: skip
         arming = Arming(self.world.strikes, points, self.world.tell, self.chance, ambush)
+        self._arming = arming
         with self.timed("kill points"):
             arming.start()
             end = time.monotonic() + within_s
@@ -244,10 +277,10 @@ class Round:
         return self.outcome
 
     def _broken(self) -> bool:
-        return self.storefront.problem is not None or any(person.problem is not None for person in self._people)
+        return any(one.problem is not None for one in self._everybody)
 
     def _check(self) -> None:
-        checks = Checks(self.world, self.storefront.orders)
+        checks = Checks(self.world, self.storefront.orders, self._forgotten)
         with self.timed("rest"):
             checks.wait_for_rest()
         with self.timed("checks"):
@@ -260,9 +293,10 @@ def whole_round(database_url: str, folder: Path, *, seed: int) -> tuple[Outcome,
     try:
         with one.timed("start"):
             one.world.start()
-        names = one.enumerate_commits()
+        names = sorted({*one.enumerate_commits(), *COMMITS})
         with one.trade():
-            missing = one.kill_at([*call_points(), *commit_points({*names, *COMMITS})])
+            missing = one.kill_at([*call_points(), *commit_points(names)])
+            one.night()
             one.kill_at_random(RANDOM_KILLS)
         try:
             outcome = one.finish()
@@ -287,6 +321,7 @@ def short_round(database_url: str, folder: Path, *, seed: int, names: Iterable[s
         one.outcome.climate = [name for _, switches in climate for name in switches]
         with one.trade():
             one.kill_at(points, within_s=20)
+            one.night()
             one.kill_at_random(RANDOM_KILLS)
         return one.finish()
     finally:

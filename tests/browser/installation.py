@@ -8,18 +8,24 @@ from __future__ import annotations
 import json
 import os
 import struct
+import threading
 import uuid
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
+from werkzeug.serving import make_server
 
+from checkout.app import build, create_app
 from checkout.commands.place import free_port
+from checkout.config import Settings
 from tests.acceptance.running import Running, until
+from tests.system import environment
 
 #: Everything a provider waits for is over in about a second.
 PROVIDER_SPEED: Final = 100
@@ -125,6 +131,18 @@ class Installation:
             self.store = Storefront(self.http, self.url, ident, demo.result()["api_key"])
             self.plain_store = Storefront(self.http, self.url, plain.result()["id"], plain.result()["api_key"])
         service.until(self._is_ready, PATIENCE_S)
+
+    @cached_property
+    def url_without_database(self) -> str:
+        """Where a service like this one answers whose database is gone."""
+        nowhere = f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/gone"
+        services = build(Settings.from_env(environment(nowhere)))
+        server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
+        answering = threading.Thread(target=server.serve_forever)
+        answering.start()
+        for step in (services.close, server.server_close, answering.join, server.shutdown):  # the last one first
+            self._ends.callback(step)
+        return f"http://127.0.0.1:{server.port}"
 
     def _create_plain_store(self) -> Any:
         made = self.command("stores", "create", PLAIN_STORE, "--origin", "https://paper-moon.example")

@@ -34,6 +34,7 @@ class Scene:
     code: int = 200
     shows: str = "main"  #: what is there once the page is whole
     basket: str = ""  #: the shop's cookie
+    noted: str = ""  #: what the browser has to complain about there, as a regular expression
 
 
 @contextmanager
@@ -79,6 +80,11 @@ def _until_page_says(installation: Installation, url: str, text: str) -> None:
         return text in installation.http.get(url, follow_redirects=True).text
 
     until(found, PATIENCE_S, lambda: f"{text!r} at {url}")
+
+
+def _expired(installation: Installation, store: Storefront) -> dict[str, Any]:
+    """A payment that nobody has paid until nobody could any more."""
+    return store.until_status(_short(installation, store.open)["id"], "expired")
 
 
 def _finished(installation: Installation, store: Storefront, payment: dict[str, Any], outcome: str) -> dict[str, Any]:
@@ -148,6 +154,13 @@ def _closed_link(installation: Installation) -> str:
     return str(made["url"])
 
 
+def _ended_link(installation: Installation) -> str:
+    end = datetime.now(UTC) + timedelta(seconds=LIFE_S + 1)
+    url = str(_link(installation, expires_at=end.isoformat(timespec="milliseconds"))["url"])
+    until(lambda: datetime.now(UTC) > end, PATIENCE_S)
+    return url
+
+
 def _used_link(installation: Installation) -> str:
     """A link of single use whose payment the store has cancelled since."""
     made = _link(installation, single_use=True)
@@ -206,6 +219,7 @@ SCENES: Final[Mapping[str, Scene]] = {
     ),
     "pay-preparing": Scene(lambda one: _address(one.store.open()), {"session_outcome": "rate_limited"}),
     "pay-run-out": Scene(lambda one: _address(_short(one, one.store.open))),
+    "pay-expired": Scene(lambda one: _address(_expired(one, one.store))),
     "pay-failed": Scene(lambda one: _address(_finished(one, one.store, one.store.open(), "failed"))),
     "pay-under-way": Scene(lambda one: _address(_begun(one, one.store, one.store.open()))),
     "pay-cancelled": Scene(_cancelled),
@@ -219,14 +233,22 @@ SCENES: Final[Mapping[str, Scene]] = {
     "return-receipt": Scene(_settled(_plain, "paid")),
     "embed-form": Scene(lambda one: _address(one.store.open_embedded()), shows=WIDGET),
     "embed-form-framed": Scene(lambda one: _address_of_frame(one, one.store.open_embedded()), shows=WIDGET),
+    "embed-trouble": Scene(
+        lambda one: _address(one.store.open_embedded()),
+        {"widget": "missing"},
+        shows="[data-panel=trouble]:visible",
+        noted="404|stable-payment-gateway",
+    ),
     "embed-preparing": Scene(lambda one: _address(one.store.open_embedded()), {"session_outcome": "rate_limited"}),
     "embed-run-out": Scene(lambda one: _address(_short(one, one.store.open_embedded))),
     "embed-under-way": Scene(lambda one: _address(_begun(one, one.store, one.store.open_embedded()))),
     "embed-confirmed": Scene(lambda one: _address(_finished(one, one.store, one.store.open_embedded(), "paid"))),
     "link-open": Scene(lambda one: str(_link(one)["url"])),
     "link-open-until": Scene(_dated_link),
+    "link-ended": Scene(_ended_link),
     "link-closed": Scene(_closed_link),
     "missing": Scene(lambda one: f"{one.url}/pay/nothing-here", code=404),
+    "unavailable": Scene(lambda one: f"{one.url_without_database}/pay/{'A' * 22}", code=503),
     "bank-open": Scene(lambda one: _bank(one, one.store.open()), ours=False),
     "shop-home": Scene(lambda one: one.shop_url, ours=False),
     "shop-basket": Scene(lambda one: f"{one.shop_url}/basket", ours=False, basket="ABCDEFGHJK~pencils~notebook"),
@@ -243,4 +265,4 @@ SCENES: Final[Mapping[str, Scene]] = {
 
 
 def _address_of_frame(installation: Installation, payment: Mapping[str, Any]) -> str:
-    return f"{installation.url}/embed/{payment['client_token']}?in=frame"
+    return f"{installation.url}/embed/{payment['client_token']}?place=frame"

@@ -45,9 +45,11 @@ every_scene = pytest.mark.parametrize("name", SCENES)
 
 
 def prepared(visitor: Visitor, name: str) -> Visitor:
-    """A visitor who expects the scene's own answer."""
-    if SCENES[name].code >= 400:
-        visitor.expect(str(SCENES[name].code))
+    """A visitor who expects the scene's own answer, and what it does to a browser."""
+    scene = SCENES[name]
+    for pattern in (str(scene.code) if scene.code >= 400 else "", scene.noted):
+        if pattern:
+            visitor.expect(pattern)
     return visitor
 
 
@@ -158,4 +160,4 @@ def test_a_page_that_waits_turns_nothing_for_who_wants_less_motion(
 MOVING = "document.getAnimations().filter((one) => one.playState === 'running').length"
 
 #: Here nothing more can be done, and the page says what to do elsewhere.
-DEAD_ENDS = frozenset({"return-receipt", "link-closed", "link-used", "missing"})
+DEAD_ENDS = frozenset({"return-receipt", "link-ended", "link-closed", "link-used", "missing"})

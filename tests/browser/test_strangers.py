@@ -100,7 +100,7 @@ def test_the_widget_s_page_answers_no_parent_but_the_store_s(
 ) -> None:
     """A browser that did not know frame-ancestors would show the frame: then the frame must still keep silent."""
     payment = store.open_embedded()
-    address = f"{installation.url}/embed/{payment['client_token']}?in=frame"
+    address = f"{installation.url}/embed/{payment['client_token']}?place=frame"
     stranger.pages["/"] = f'<!doctype html>{LISTEN}<iframe src="{address}"></iframe>'
     visitor = visit()
 

@@ -7,24 +7,33 @@ capitals (``ID``, ``REFERENCE``, ``TOKEN``) for what an earlier answer said.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import itertools
 import json
 import os
 import re
 import shlex
+import socket
+import sqlite3
 import subprocess
-from collections.abc import Iterator, Mapping
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 import httpx
 import pytest
-from standardwebhooks import WebhookVerificationError
+from standardwebhooks import Webhook, WebhookVerificationError
+from werkzeug.serving import make_server
 
 from checkout.cli import cli
+from checkout.commands.place import free_port
 from checkout.simulator.stables.codes import CUSTOMER_ID
 from tests.edges.command_line import Terminal
 from tests.system import BANK, environment
@@ -161,12 +170,18 @@ def understood(line: str) -> click.Context:
 
 
 class Reader:
-    """Follows one guide from top to bottom, as the shop ``My shop``; the working directory is the test's own."""
+    """Follows one guide from top to bottom, as the shop ``My shop``; the working directory is the test's own.
 
-    def __init__(self, world: World, url: str, node: str) -> None:
+    ``tool`` finds what a page needs beside Python: ``node``, ``node_modules``, ``php``.
+    """
+
+    def __init__(self, world: World, url: str, tool: Callable[[str], Any], *, speed: float = SPEED) -> None:
         self._world = world
-        self._node = node
-        self._names: dict[str, Any] = {"__name__": "guide"}
+        self._tool = tool
+        self._ends = contextlib.ExitStack()
+        #: What the page's own code prints; what other threads log at the same time is not part of it.
+        self._said = io.StringIO()
+        self._names: dict[str, Any] = {"__name__": "guide", "print": functools.partial(print, file=self._said)}
         self._answer: httpx.Response | None = None
         self._payout = ""
         self._reference = ""
@@ -174,13 +189,22 @@ class Reader:
             environment(
                 url,
                 CHECKOUT_PUBLIC_URL=world.base,
-                CHECKOUT_SPEED=str(SPEED),
+                CHECKOUT_SPEED=str(speed),
                 STABLES_API_URL=world.servers.stables_url,
                 STABLE_MINT_API_URL=world.servers.stable_mint_url,
                 STABLE_MINT_PAGE_DOMAINS=world.servers.stable_mint_url,
             )
         )
         self.ran: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for one in self._names.values():
+            if isinstance(one, httpx.Client):  # what a page's program keeps open until it ends
+                one.close()
+        self._ends.close()
 
     def follow(self, page: Page) -> None:
         """Do everything that the page says."""
@@ -196,16 +220,23 @@ class Reader:
 
     def _run_python(self, snippet: Snippet) -> None:
         """Run as it stands; what it prints is what its comments say."""
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            exec(compile(snippet.text, "guide", "exec"), self._names)  # noqa: S102 - what the page shows
-        documented = re.findall(r"^print\(.*\)  # (.*)$", snippet.text, re.MULTILINE)
-        printed = said.getvalue().splitlines()
+        exec(compile(snippet.text, "guide", "exec"), self._names)  # noqa: S102 - what the page shows
+        documented = re.findall(r"^ *print\(.*\)  # (?!here )(.*)$", snippet.text, re.MULTILINE)
+        printed = self._printed()
         assert len(printed) == len(documented)
         for one, other in zip(documented, printed, strict=True):
             assert same(one, other), f"{other} is not {one}"
-        if "hear" in self._names and "def hear" in snippet.text:
+        if '@app.post("/hooks")' in snippet.text:
+            self._receives_in_flask()
+        elif "def hear" in snippet.text:
             self._hears()
+
+    def _printed(self) -> list[str]:
+        """The lines printed since this was asked last."""
+        lines = self._said.getvalue().splitlines()
+        self._said.seek(0)
+        self._said.truncate()
+        return lines
 
     def _run_http(self, snippet: Snippet) -> None:
         head, _, body = self._filled(snippet.text).partition("\n\n")
@@ -249,12 +280,34 @@ class Reader:
             "for (const name of heard) element.dispatchEvent(new CustomEvent(name, { detail: { status: null } }));\n"
             "console.log(JSON.stringify(heard));\n"
         )
-        done = subprocess.run([self._node, "-e", play], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run([self._tool("node"), "-e", play], capture_output=True, text=True, timeout=30, check=True)
         heard = json.loads(done.stdout.splitlines()[-1])
         news = re.search(r"NEWS = (\[.*?\])", self._world.http.get(f"{self._world.base}/embed.js").text)
         assert news is not None
         assert heard
         assert set(heard) <= set(json.loads(news[1]))
+
+    def _run_node(self, snippet: Snippet) -> None:
+        """A server: it hears notifications as they were really sent."""
+        self._run_file(snippet)
+        Path("node_modules").symlink_to(self._tool("node_modules") / "node_modules")
+        self._receives([self._tool("node"), snippet.marks["data-name"]])
+
+    def _run_php(self, snippet: Snippet) -> None:
+        self._run_file(snippet)
+        self._receives([self._tool("php"), "-S", "127.0.0.1:PORT", snippet.marks["data-name"]])
+
+    def _run_sql(self, snippet: Snippet) -> None:
+        """One statement in a shop's database: in whatever order the news come, and however often, the newest stays."""
+        for order in itertools.permutations((1, 2, 3, 2)):
+            with contextlib.closing(sqlite3.connect(":memory:")) as shop:
+                shop.execute("CREATE TABLE orders (number, status, sequence)")
+                shop.execute("INSERT INTO orders VALUES ('1001', 'open', 0), ('1002', 'open', 0)")
+                for sequence in order:
+                    news = {"order": "1001", "status": f"status {sequence}", "sequence": sequence}
+                    shop.execute(snippet.text, news)
+                found = shop.execute("SELECT * FROM orders ORDER BY number").fetchall()
+            assert found == [("1001", "status 3", 3), ("1002", "open", 0)], order
 
     def _run_file(self, snippet: Snippet) -> None:
         Path(snippet.marks["data-name"]).write_text(self._filled(snippet.text), encoding="utf-8")
@@ -262,7 +315,7 @@ class Reader:
     def _run_console(self, snippet: Snippet) -> None:
         for line, shown in commands(snippet.text):
             if snippet.marks.get("data-only") == "parsed":
-                understood(line)
+                understood(line).close()
                 continue
             words = shlex.split(self._filled(line))
             assert words[0] == "checkout"
@@ -283,6 +336,10 @@ class Reader:
             "REFERENCE": lambda: self._reference,
             "ID": lambda: self._payout,
             "HASH": lambda: HASH,
+            "ENDPOINT": self._endpoint,
+            "MESSAGE": lambda: str(self._terminal.ask("notifications", "list", "--store", SHOP)[0]["id"]),
+            "TIME": lambda: f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%MZ}",
+            "KEY_ID": lambda: str(self._terminal.ask("stores", "keys", SHOP)[0]["id"]),
         }
         for word, value in known.items():
             text = re.sub(rf"(?<![\w-]){word}(?![\w-])", lambda _, value=value: value(), text)  # type: ignore[misc]
@@ -292,7 +349,9 @@ class Reader:
         if words[:2] == ["stores", "create"]:
             self._remember("CHECKOUT_KEY", r"sk_test_\S+", said)
             self._world.store = self._world.system.services.stores.find(SHOP).id
-        if words[:2] == ["stores", "set"]:
+        if words[:2] == ["stores", "key"]:
+            self._remember("CHECKOUT_KEY", r"sk_test_\S+", said)
+        if "whsec_" in said:
             self._remember("CHECKOUT_HOOK_SECRET", r"whsec_\S+", said)
         if words[:2] == ["payouts", "propose"]:
             self._payout = str(self._terminal.ask("payouts", "list", "--store", SHOP)[0]["id"])
@@ -324,6 +383,18 @@ class Reader:
         if state in PAYMENT_STATES:
             self._shopper_pays()
             return
+        if state == "shop-there":
+            self._is_there()
+            return
+        if state == "shop-down":
+            self._world.system.shop.status = 503
+            self._open()
+            self._sent()
+            return
+        if state == "shop-up":
+            self._world.system.shop.status = 204
+            self._world.until(lambda: not self._pending())
+            return
         if not self._payout:
             self._shopper_pays()
             self._payout = self._paid_out() if state == "completed" else self._stuck()
@@ -333,16 +404,39 @@ class Reader:
         """The newest payment, or one of EUR 9.00 if the guide has opened none."""
         world, headers = self._world, {"Authorization": f"Bearer {os.environ['CHECKOUT_KEY']}"}
         if not world.http.get(f"{world.base}/v1/payments", headers=headers).json()["data"]:
-            body = {"flow": "hosted", "amount": "9.00", "currency": "EUR", "country": "DE", "order": "1"}
-            opened = world.http.post(
-                f"{world.base}/v1/payments", json=body, headers={**headers, "Idempotency-Key": "1"}
-            )
-            assert opened.status_code == 201
+            self._open()
         payment = self._newest("payments")
         self._reference = str(payment["provider"]["reference"])
         if payment["status"] != "settled":
             world.paid(self._reference)
         world.until(lambda: self._newest("payments")["status"] == "settled")
+
+    def _open(self) -> None:
+        """One more payment."""
+        world, order = self._world, uuid.uuid4().hex[:8]
+        body = {"flow": "hosted", "amount": "9.00", "currency": "EUR", "country": "DE", "order": order}
+        headers = {"Authorization": f"Bearer {os.environ['CHECKOUT_KEY']}", "Idempotency-Key": order}
+        assert world.http.post(f"{world.base}/v1/payments", json=body, headers=headers).status_code == 201
+
+    def _is_there(self) -> None:
+        """Whoever types commands is on another machine than the shop played by a script: a server for them."""
+
+        def accept(_environ: object, start: Callable[[str, list[tuple[str, str]]], object]) -> list[bytes]:
+            start("204 No Content", [])
+            return []
+
+        server = make_server("127.0.0.1", 0, accept)
+        answering = threading.Thread(target=server.serve_forever)
+        answering.start()
+        for step in (server.server_close, answering.join, server.shutdown):  # the last one first
+            self._ends.callback(step)
+        self._terminal.ask("notifications", "set", self._endpoint(), "--url", f"http://127.0.0.1:{server.port}/hooks")
+
+    def _endpoint(self) -> str:
+        return str(self._terminal.ask("notifications", "endpoints", SHOP)[0]["id"])
+
+    def _pending(self) -> int:
+        return sum(int(one["pending"]) for one in self._terminal.ask("notifications", "endpoints", SHOP))
 
     def _paid_out(self) -> str:
         return self._world.payout([self._reference])
@@ -365,12 +459,72 @@ class Reader:
 
     def _hears(self) -> None:
         """The page's function reads a notification as it was really sent, and refuses one that somebody has changed."""
-        payment = self._newest("payments")
-        self._shopper_pays()
-        shop = self._world.system.shop
-        self._world.until(lambda: any(one["data"]["id"] == payment["id"] for one in shop.heard))
-        place = next(number for number, one in enumerate(shop.heard) if one["data"]["id"] == payment["id"])
-        body = json.dumps(shop.heard[place], separators=(",", ":"), ensure_ascii=False).encode()
-        assert self._names["hear"](body, shop.headers[place]) == payment["order"]
+        body, headers, order = self._sent()
+        assert self._names["hear"](body, headers) == order
         with pytest.raises(WebhookVerificationError):
-            self._names["hear"](body.replace(b'"9.00"', b'"0.01"'), shop.headers[place])
+            self._names["hear"](body.replace(b'"9.00"', b'"0.01"'), headers)
+
+    def _receives_in_flask(self) -> None:
+        """The page's view does the same, and stores what is true and nothing else."""
+        shop = self._names["app"].test_client()
+        order = self._believes(lambda body, headers: int(shop.post("/hooks", data=body, headers=headers).status_code))
+        assert self._printed() == [f"payment.settled {order}"]
+
+    def _receives(self, command: list[str]) -> None:
+        """The page's program does so as a server."""
+        port = str(free_port())
+        url = f"http://127.0.0.1:{port}/hooks"
+        with Path("heard.log").open("w+") as log:
+            server = subprocess.Popen(
+                [word.replace("PORT", port) for word in command],
+                env={**os.environ, "PORT": port},
+                stdout=log,
+                stderr=log,
+            )
+            try:
+                self._world.until(lambda: server.poll() is not None or _listens(port))
+                order = self._believes(
+                    lambda body, headers: self._world.http.post(url, content=body, headers=headers).status_code
+                )
+            finally:
+                server.terminate()
+                server.wait(10)
+        heard = Path("heard.log").read_text(encoding="utf-8")
+        assert heard.count("payment.") == heard.count(f"payment.settled {order}") == 1, heard
+
+    def _believes(self, post: Callable[[bytes, Mapping[str, str]], int]) -> str:
+        """What it answers to a notification as it was really sent, and to those that nobody has sent; the order's number."""
+        body, headers, order = self._sent()
+        named = {name: headers[name] for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
+        assert post(body.replace(b'"9.00"', b'"0.01"'), named) == 400
+        assert post(body, {}) == 400
+        for name, wrong in (("id", "msg_other"), ("timestamp", "1700000000"), ("timestamp", "now"), ("signature", "v1,AAAA"),
+                            ("signature", "v1"), ("signature", "")):  # fmt: skip
+            assert post(body, {**named, f"webhook-{name}": wrong}) == 400, name
+        stale = {**named, "webhook-timestamp": "1700000000"}
+        secret = Webhook(os.environ["CHECKOUT_HOOK_SECRET"])
+        stale["webhook-signature"] = secret.sign(
+            stale["webhook-id"], datetime.fromtimestamp(1_700_000_000, UTC), body.decode()
+        )
+        assert post(body, stale) == 400, "an old one, signed"
+        doubled = {**named, "webhook-signature": f"v1,AAAA {named['webhook-signature']}"}
+        assert post(body, doubled) == 204, "signed with an earlier secret too"
+        return order
+
+    def _sent(self) -> tuple[bytes, Mapping[str, str], str]:
+        """The notification that the newest payment has settled, as it left: body, headers, number of the order."""
+        self._shopper_pays()
+        payment, shop = self._newest("payments"), self._world.system.shop
+
+        def places() -> list[int]:
+            told = (payment["id"], "payment.settled")
+            return [place for place, one in enumerate(shop.heard) if (one["data"]["id"], one["type"]) == told]
+
+        self._world.until(lambda: bool(places()))
+        body = json.dumps(shop.heard[places()[0]], separators=(",", ":"), ensure_ascii=False).encode()
+        return body, shop.headers[places()[0]], str(payment["order"])
+
+
+def _listens(port: str) -> bool:
+    with contextlib.closing(socket.socket()) as one:
+        return one.connect_ex(("127.0.0.1", int(port))) == 0

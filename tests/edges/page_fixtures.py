@@ -38,7 +38,7 @@ SHOP = "https://shop.test"
 def store_row(**changes: Any) -> StoreRow:
     """A store with no look of its own, but for the changes."""
     row = StoreRow(
-        id="sto_01jexample", name="Paper & Post", origins=f'["{SHOP}"]', notify_url=None, success_url=None, exit_url=None,
+        id="sto_01jexample", name="Paper & Post", origins=f'["{SHOP}"]', success_url=None, exit_url=None,
         error_url=None, support_url=None, destination_address=None, colour=None, logo_digest=None,
     )  # fmt: skip
     return replace(row, **changes)

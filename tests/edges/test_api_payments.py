@@ -22,7 +22,7 @@ def test_opening_a_payment_answers_201_with_exactly_the_public_fields(api: Api) 
     body = answer.get_json()
     assert list(body) == [
         "id", "status", "anomaly", "anomalies", "amount", "currency", "order", "checkout_url", "client_token",
-        "expires_at", "provider", "metadata",
+        "expires_at", "provider", "metadata", "created_at",
     ]  # fmt: skip
     assert body["checkout_url"].startswith("http://127.0.0.1:8000/pay/")
     assert answer.headers["Location"] == f"http://127.0.0.1:8000/v1/payments/{body['id']}"

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from checkout import errors
 from checkout.store.engine import Taken
 from checkout.web import problems
-from tests.edges.api_fixtures import PROBLEM, Api, make_api, problem, shared_api
+from tests.edges.api_fixtures import GOOD, PROBLEM, Api, make_api, problem, shared_api
 
 __all__ = ["shared_api"]
 
@@ -25,7 +25,10 @@ STATUSES: dict[Exception, tuple[int, str]] = {
     errors.RequestRefused({"amount": "is wrong"}): (422, "request-refused"),
     errors.AmountRefused("EUR has at most 2 digits"): (422, "request-refused"),
     errors.NotAuthenticated("no key"): (401, "not-authenticated"),
+    errors.KeyOutOfPlace("a key of the other mode"): (401, "not-authenticated"),
     errors.NotPermitted("secret words"): (403, "wrong-scope"),
+    errors.ScopeMissing("refunds"): (403, "wrong-scope"),
+    errors.TooManyRequests(9): (429, "too-many-requests"),
     errors.NotFound("payment", "pay_1"): (404, "not-found"),
     errors.NotPossible("it is paid"): (409, "not-possible"),
     errors.ForbiddenMove("payment", "settled", "open"): (409, "not-possible"),
@@ -84,7 +87,7 @@ def test_each_error_has_its_status_and_nothing_secret_is_answered_or_logged(shar
     found = problem(answer, status, kind)
     assert "secret words" not in answer.text
     assert "secret words" not in json.dumps(lines, default=str)
-    assert ("Retry-After" in answer.headers) == (status == 503)
+    assert ("Retry-After" in answer.headers) == (status in (429, 503))
     failures = [line for line in lines if line["event"] == "request failed"]
     assert len(failures) == (1 if status == 500 else 0)
     if status == 500:
@@ -145,6 +148,24 @@ def test_no_answer_is_made_from_the_host_header(shared_api: Api) -> None:
 @pytest.mark.parametrize("given", ["req-1", "A.b_c:9", "x" * 64])
 def test_a_safe_request_id_is_kept(shared_api: Api, given: str) -> None:
     assert shared_api.client.get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"] == given
+
+
+def test_each_request_of_the_api_leaves_one_line_under_its_id_and_nothing_of_what_it_said(shared_api: Api) -> None:
+    with capture_logs() as lines:
+        opened = shared_api.send(json.dumps({**GOOD, "order": "PP-77"}), **{"X-Request-Id": "req-1"})
+        ident = opened.get_json()["id"]
+        shared_api.get(f"/v1/payments/{ident}?order=PP-77", **{"X-Request-Id": "req-2"})
+        shared_api.client.get("/v1/payments", headers={"X-Request-Id": "req-3"})
+        shared_api.client.get("/healthz", headers={"X-Request-Id": "req-4"})
+    answered = [line for line in lines if line["event"] == "request answered"]
+    store = shared_api.system.store.id
+    assert [(one["request_id"], one["method"], one["route"], one["status"], one["store"]) for one in answered] == [
+        ("req-1", "POST", "/v1/payments", 201, store),
+        ("req-2", "GET", "/v1/payments/<payment_id>", 422, store),
+        ("req-3", "GET", "/v1/payments", 401, None),
+    ]
+    assert all(one["duration_ms"] >= 0 for one in answered)
+    assert not [word for word in ("PP-77", ident, shared_api.key) if word in json.dumps(lines, default=str)]
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "<script>", "a\tb", "\xe9"])
@@ -214,7 +235,7 @@ def test_every_kind_of_problem_has_its_own_name_and_says_what_to_do() -> None:
     assert len({kind.name for kind in problems.KINDS}) == len(problems.KINDS)
     for kind in problems.KINDS:
         assert kind.meaning.endswith(".")
-        assert (kind.retry_after_s is not None) == (kind.status == 503)
+        assert (kind.retry_after_s is not None) == (kind.status in (429, 503))
     assert {kind for kind in vars(problems).values() if isinstance(kind, problems.Kind)} == set(problems.KINDS)
 
 

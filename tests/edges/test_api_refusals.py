@@ -17,6 +17,8 @@ from tests.edges.api_fixtures import GOOD, Api, fresh_key, named, problem, share
 
 __all__ = ["shared_api"]
 
+REFUSED = "request-refused"
+
 
 @contextmanager
 def nothing_stored(shared_api: Api) -> Iterator[None]:
@@ -167,6 +169,54 @@ def test_all_bad_fields_are_named_at_once_the_header_too(shared_api: Api) -> Non
     }  # fmt: skip
 
 
+def test_what_only_the_provider_and_the_settings_refuse_is_told_in_the_same_answer(shared_api: Api) -> None:
+    born = {
+        "id": "c-1",
+        "email": "a@b.example",
+        "kyc": {"date_of_birth": "2990-01-31", "citizenship_country_code": "DE"},
+    }
+    found = named(problem(shared_api.open(flow="embedded", amount="900.00", country="zz", customer=born), 422, REFUSED))
+    assert set(found) == {"flow", "amount", "country", "customer.kyc.date_of_birth"}
+    assert set(named(problem(shared_api.open(flow="embedded", amount="900.00", customer=born), 422, REFUSED))) == {
+        "flow", "amount", "customer.kyc.date_of_birth",
+    }  # fmt: skip
+    body = {
+        "flow": "embedded",
+        "currency": "EUR",
+        "country": "zz",
+        "order": "A-1",
+        "expires_at": "2020-01-01T00:00:00Z",
+    }
+    found = named(problem(shared_api.post("/v1/payment_links", json=body), 422, REFUSED))
+    assert set(found) == {"flow", "country", "expires_at"}
+    found = named(problem(shared_api.post("/v1/payment_links", json={**body, "flow": "hosted"}), 422, REFUSED))
+    assert set(found) == {"amount", "country", "expires_at"}
+    person = {"email": "nobody", "country": "DE", "kyc": {"date_of_birth": "2990-01-31"}}
+    answer = shared_api.client.put("/v1/customers/c-1", json=person, headers=shared_api.headers())
+    assert set(named(problem(answer, 422, REFUSED))) == {"email", "kyc.date_of_birth"}
+
+
+def test_a_refunds_and_a_records_bad_fields_come_at_once_too(shared_api: Api) -> None:
+    ident = shared_api.open().get_json()["id"]
+    body = {
+        "amount": "1.005",
+        "currency": "EUR",
+        "user_ip": "nowhere",
+        "creditor_name": "",
+        "creditor_account": "DE00370400440532013000",
+    }
+    found = named(problem(shared_api.post(f"/v1/payments/{ident}/refunds", json=body), 422, REFUSED))
+    assert set(found) == {"amount", "user_ip", "creditor_name", "creditor_account"}
+    shared_api_key, shared_api.key = shared_api.key, shared_api.key_of("treasury")
+    try:
+        record = {"asset": "USDC", "network": "polygon", "amount": "9.1234567", "deposits": [], "evidence": "17"}
+        found = named(problem(shared_api.post("/v1/settlement_records", json=record), 422, REFUSED))
+        odd = named(problem(shared_api.post("/v1/settlement_records", json={**record, "asset": "DAI"}), 422, REFUSED))
+    finally:
+        shared_api.key = shared_api_key
+    assert (set(found), set(odd)) == ({"amount", "deposits"}, {"asset", "deposits"})
+
+
 def test_a_partner_managed_flow_says_all_it_needs_at_once(shared_api: Api) -> None:
     found = named(problem(shared_api.open(flow="hosted_partner", payment_method="OpenBanking"), 422, "request-refused"))
     assert set(found) == {"customer.id", "customer.email", "payment_method"}
@@ -180,6 +230,15 @@ def test_a_missing_or_odd_idempotency_key_is_a_400_that_names_it(shared_api: Api
     with nothing_stored(shared_api):
         answer = shared_api.client.post("/v1/payments", json=GOOD, headers=shared_api.headers(**headers))
     assert list(named(problem(answer, 400, "bad-header"))) == ["Idempotency-Key"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "ключ", "a\tb"])
+def test_an_odd_idempotency_key_is_refused_where_none_is_needed_too(shared_api: Api, key: str) -> None:
+    path = f"/v1/payments/{shared_api.open().get_json()['id']}/cancel"
+    headers = {"Idempotency-Key": key.encode().decode("latin-1")}
+    answer = shared_api.client.post(path, headers=shared_api.headers(**headers))
+    assert list(named(problem(answer, 400, "bad-header"))) == ["Idempotency-Key"]
+    assert shared_api.client.post(path, headers=shared_api.headers()).status_code == 200
 
 
 @pytest.mark.parametrize("key", ["x", "x" * 200, "order PP-1042 / ~!"])

@@ -14,7 +14,7 @@ __all__ = ["api", "shared_api"]
 
 
 def treasury_key(api: Api) -> str:
-    return api.system.services.stores.new_key(api.system.store.id, who="ann", scope="treasury")
+    return api.key_of("treasury")
 
 
 def settled(api: Api) -> str:
@@ -54,7 +54,7 @@ def test_what_arrived_is_entered_once_and_can_be_read(api: Api) -> None:
 def test_a_storefronts_key_makes_no_evidence_and_a_treasurys_key_opens_no_payment(api: Api) -> None:
     problem(post(api, api.key, evidence(settled(api))), 403, "wrong-scope")
     problem(api.client.get("/v1/settlement_records/set_1", headers=api.headers()), 403, "wrong-scope")
-    problem(api.client.get("/v1/payments", headers=api.headers(treasury_key(api))), 401, "not-authenticated")
+    problem(api.client.get("/v1/payments", headers=api.headers(treasury_key(api))), 403, "wrong-scope")
     problem(post(api, "sk_test_wrong", evidence("x")), 401, "not-authenticated")
 
 
@@ -86,7 +86,7 @@ def test_a_missing_key_of_the_request_and_anothers_record_are_refused(shared_api
     answer = shared_api.client.post("/v1/settlement_records", json=evidence("x"), headers=shared_api.headers(key))
     problem(answer, 400, "bad-header")
     other = shared_api.system.services.stores.create("Other", ["https://other.example"], who="ann").id
-    foreign = shared_api.system.services.stores.new_key(other, who="ann", scope="treasury")
+    foreign = shared_api.key_of("treasury", store=other)
     made = post(shared_api, key, evidence(settled(shared_api))).get_json()
     for ident in (made["id"], "set_none", "x" * 80):
         path = f"/v1/settlement_records/{ident}"

@@ -61,8 +61,8 @@ def test_acts_that_are_stored_take_a_name() -> None:
         "payouts reveal", "payouts simulate-deposit", "people add", "policies guard", "policies pause",
         "policies resume", "policies set", "reconcile", "refunds approve", "refunds details", "refunds request",
         "refunds resolve", "refunds rule", "restore", "stables link", "stables setup", "stables webhooks",
-        "statement confirm", "stores create", "stores key", "stores pause", "stores resume", "stores rule",
-        "stores set", "treasury import", "treasury record",
+        "statement confirm", "stores create", "stores key", "stores pause", "stores resume", "stores revoke",
+        "stores rule", "stores set", "treasury import", "treasury record",
     }  # fmt: skip
     named = {words for words, one in every_command() if "--as" in [name for each in one.params for name in each.opts]}
     assert named == recorded

@@ -123,10 +123,35 @@ def test_a_deposit_whose_news_never_came_is_settled_by_evidence(system: System, 
     assert terminal.ask("deposits", "settled", reference, "--evidence", "x", code=1)["kind"] == "not_possible"
 
 
+def test_a_deposit_nobody_heard_of_is_entered_and_named_anew(system: System, terminal: Terminal) -> None:
+    session = system.sessions(system.pay().payment.id)[0]
+    words = ["deposits", "settled", session.payment_id, "--evidence", "statement of 28 Nov", "--reference", "TYPO"]
+    assert "--amount" not in terminal.say(*words[:-2], code=1)
+    found = terminal.ask(*words, "--amount", "9.00")
+    assert (found["reference"], found["session"], found["by"]) == ("TYPO", session.id, "demo")
+    system.hear(session, "completed")
+    told = terminal.say("deposits", "known-as", found["deposit"], str(session.reference), "--evidence", "their mail")
+    assert "Looked at again: evt_" in told
+    system.work()
+    again = terminal.ask("deposits", "known-as", found["deposit"], "OTHER", "--evidence", "their mail", code=1)
+    assert again["kind"] == "not_possible"
+    assert f"of payment {session.payment_id}" in terminal.say(
+        "deposits", "settled", session.id, "--evidence", "line 2", "--amount", "1", "--reference", "B", "--another"
+    )
+
+
+def test_a_stores_limit_of_the_unexplained_is_shown_and_set(terminal: Terminal, system: System) -> None:
+    assert "nobody: the default" in terminal.say("statement", "limit", "Shop")
+    assert terminal.ask("statement", "limit", "Shop", "--percent", "0.5")["minor"] == 10
+    assert "0.5 % of the credit" in terminal.say("statement", "limit", "Shop", "--minor", "25")
+    assert terminal.ask("statement", "limit", "Shop")["minor"] == 25
+    assert "percent" in terminal.ask("statement", "limit", "Shop", "--percent", "lots", code=1)["fields"]
+
+
 def test_a_key_of_the_treasury_is_made(terminal: Terminal, system: System) -> None:
     made = terminal.ask("stores", "key", "Shop", "--scope", "treasury")
-    assert made["scope"] == "treasury"
-    assert system.services.stores.of_key(made["api_key"], scope="treasury").id == system.store.id
+    assert made["scopes"] == ["treasury"]
+    assert system.services.api_keys.admit(made["api_key"], scope="treasury").id == system.store.id
 
 
 def test_a_case_shows_what_to_do_step_by_step(system: System, terminal: Terminal) -> None:

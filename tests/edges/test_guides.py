@@ -9,25 +9,40 @@ from pathlib import Path
 
 import click
 import pytest
+from markupsafe import escape
 from sqlalchemy import select
 
+from checkout.api_keys import SCOPES
 from checkout.cases import KINDS
 from checkout.commands.payouts import WHERE
+from checkout.config import VARIABLES, Settings
+from checkout.errors import SettingsRefused
+from checkout.rules import notifications
 from checkout.rules.ledger import Book
 from checkout.rules.payouts import PayoutState
 from checkout.store import ledger
 from checkout.store.tables import posting
-from checkout.web import pages
+from checkout.web import pages, problems
 from checkout.web.guides import GUIDES
+from checkout.web.remedies import REMEDIES, remedy_of
 from tests.edges.api_fixtures import Api, shared_api
 from tests.edges.guide_reader import Page, Reader, commands, understood
 from tests.offramp import Offramp, offramp
-from tests.world import World, world
+from tests.world import SPEED, World, world
 
 __all__ = ["shared_api"]
 
-NAMES = ("redirect", "widget", "returning-customers", "payment-links", "first-payout", "stuck-payout", "ledger")
-KINDS_OF_CODE = {"python", "http", "answer", "html", "js", "file", "console"}
+NAMES = (
+    "quickstart", "redirect", "widget", "returning-customers", "payment-links", "notifications", "errors", "testing", "keys",
+    "versioning", "going-live", "first-payout", "stuck-payout", "ledger",
+)  # fmt: skip
+KINDS_OF_CODE = {
+    "python", "http", "answer", "html", "js", "node", "php", "sql", "file", "console", "install", "page",
+}  # fmt: skip
+#: This one is followed by tests/acceptance/test_quickstart.py, in real processes.
+BY_PROCESSES = "quickstart"
+#: Where the reader's clock must be faster still: a payment that nobody pays expires after hours.
+SPEEDS = {"testing": 20_000.0}
 
 
 def page(api: Api, name: str) -> Page:
@@ -94,27 +109,31 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory to type in, and the variables that a shop's server has."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in ("CHECKOUT_URL", "CHECKOUT_KEY", "CHECKOUT_HOOK_SECRET"):
+    for name in ("CHECKOUT_URL", "CHECKOUT_KEY", "CHECKOUT_HOOK_SECRET", "SIMULATOR_URL"):
         monkeypatch.setenv(name, "")
-    (tmp_path / "FILE").write_text("", encoding="utf-8")  # of commands that are only parsed
+    for name in ("FILE", "bank.json"):  # of commands that are only parsed
+        (tmp_path / name).write_text("", encoding="utf-8")
     return tmp_path
 
 
 @pytest.fixture
-def running(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def running(surroundings: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[World]:
     widget = {"STABLE_MINT_WIDGET_URL": "http://127.0.0.1:9001/widget/gateway.js", "STABLE_MINT_SITE_ID": "3"}
-    with world(f"sqlite:///{surroundings / 'checkout.db'}", changes=widget) as made:
+    database = f"sqlite:///{surroundings / 'checkout.db'}"
+    with world(database, changes=widget, speed=SPEEDS.get(name, SPEED)) as made:
         monkeypatch.setenv("CHECKOUT_URL", made.base)
+        monkeypatch.setenv("SIMULATOR_URL", made.servers.stable_mint_url)
         yield made
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != BY_PROCESSES])
 def test_who_follows_a_guide_to_the_letter_gets_what_it_says(
-    running: World, surroundings: Path, node: str, name: str
+    running: World, surroundings: Path, request: pytest.FixtureRequest, name: str
 ) -> None:
     found = Page(running.http.get(f"{running.base}/docs/{name}").text)
-    reader = Reader(running, f"sqlite:///{surroundings / 'checkout.db'}", node)
-    reader.follow(found)
+    database = f"sqlite:///{surroundings / 'checkout.db'}"
+    with Reader(running, database, request.getfixturevalue, speed=SPEEDS.get(name, SPEED)) as reader:
+        reader.follow(found)
     assert len(reader.ran) == len(found.snippets)
 
 
@@ -126,6 +145,54 @@ def test_a_command_that_is_not_there_would_be_noticed(surroundings: Path) -> Non
     ):
         with pytest.raises(click.UsageError):
             understood(line)
+
+
+# --- what the service itself knows ------------------------------------------------------------------------------------
+
+
+def test_the_guide_to_errors_has_every_problem_with_its_cause_and_its_fix(shared_api: Api) -> None:
+    assert set(REMEDIES) == {kind.name for kind in problems.KINDS}
+    found = page(shared_api, "errors")
+    assert set(REMEDIES) <= set(found.ids)
+    text = shared_api.client.get("/docs/errors").text
+    for kind in problems.KINDS:
+        assert str(escape(kind.title)) in text
+        assert f"/docs#{kind.name}" in found.links
+
+
+def test_a_problem_without_a_remedy_would_still_be_shown() -> None:
+    kind = problems.Kind("new", 418, "New", "Nobody has thought of it yet.")
+    assert remedy_of(kind).cause == kind.meaning
+
+
+def test_the_guide_to_keys_has_every_scope_and_every_operation_once(shared_api: Api) -> None:
+    _, *rows = page(shared_api, "keys").tables["by-scope"]
+    assert [row[0] for row in rows] == list(SCOPES)
+    document = shared_api.client.get("/openapi.json").get_json()
+    operations = sorted(
+        f"{method.upper()} {path}"
+        for path, item in document["paths"].items()
+        for method in item
+        if method != "parameters"
+    )
+    assert sorted(", ".join(row[2] for row in rows).split(", ")) == operations
+
+
+def test_the_guide_to_notifications_has_every_type_once(shared_api: Api) -> None:
+    _, *rows = page(shared_api, "notifications").tables["by-family"]
+    assert [row[0] for row in rows] == list(notifications.FAMILIES)
+    assert ", ".join(row[1] for row in rows).split(", ") == list(notifications.KINDS)
+
+
+def test_live_mode_is_content_with_the_settings_that_the_guide_to_going_live_names(shared_api: Api) -> None:
+    """Whoever sets no more than these is refused for what they wrote, not for something that the page forgot."""
+    _, *rows = page(shared_api, "going-live").tables["needed"]
+    named = [row[0] for row in rows]
+    assert len(set(named)) == len(named)
+    assert set(named) <= set(VARIABLES)
+    with pytest.raises(SettingsRefused) as refused:
+        Settings.from_env({**dict.fromkeys(named, "?"), "CHECKOUT_MODE": "live"})
+    assert not [(name, reason) for name, reason in refused.value.problems if name not in named or "missing" in reason]
 
 
 # --- when a payout is stuck ------------------------------------------------------------------------------------------

@@ -168,6 +168,17 @@ def test_the_fast_clock_forgets_a_key_after_its_24_hours_and_the_request_is_exec
         assert len(port.control("quotes")) == 2
 
 
+def test_a_day_may_go_by_for_every_key_at_once(port: Port) -> None:
+    key, body = a_key(), quote_body()
+    first = port.post("quotes", body, key=key)
+    assert port.post("quotes", body, key=key).content == first.content
+    assert port.http.post("/_control/idempotency/lapse").json() == {"forgotten": 1}
+    again = port.post("quotes", body, key=key)
+    assert again.content != first.content
+    assert port.post("quotes", body, key=key).content == again.content
+    assert [one["forgotten"] for one in port.control("idempotency")] == [True, False]
+
+
 # Faults
 
 

@@ -65,7 +65,7 @@ def test_a_merchant_is_set_up_told_about_and_given_a_link(ramp: Offramp, termina
     ramp.post(
         f"customers/{shown['stables_customer_id']}", {"verification": "requires_action", "sub_status": ["FILE_EMPTY"]}
     )
-    assert "a file was empty: give it again [FILE_EMPTY]" in terminal.say("stables", "status", shown["id"])
+    assert "A file is empty. Submit it again" in terminal.say("stables", "status", shown["id"])
     link = terminal.ask("stables", "link", "--minutes", "5")
     assert link["proves"].startswith("nothing")
     assert "shown once" in terminal.say("stables", "link", shown["external_customer_id"])

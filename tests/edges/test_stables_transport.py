@@ -273,11 +273,7 @@ def test_a_second_address_is_tried_when_the_first_refuses() -> None:
 def test_a_long_body_to_a_peer_that_does_not_read_ends_at_the_deadline() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1)  # never accepts, never reads
     try:
-        client = httpx.Client(
-            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
-            transport=DeadlineTransport(connections=1),
-            timeout=httpx.Timeout(5),
-        )
+        client = build_client(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=timedelta(seconds=5))
         began = time.monotonic()
         answer = Wire(client, timeout=SHORT).send("POST", "/", content=b"x" * 30_000_000)
         took = time.monotonic() - began

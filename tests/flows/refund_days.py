@@ -128,4 +128,18 @@ def later(system: System) -> None:
     system.clock.advance(seconds=system.services.context.lease.total_seconds() * 2)
 
 
+def allow(system: System, limit: str, currency: str = "EUR", **more: Any) -> None:
+    system.services.refund_resolving.rule(
+        system.store.id, currency=currency, limit=limit, hosted_withdrawal=more.get("hosted_withdrawal"), who="ann"
+    )
+
+
+def record(system: System, *idents: str, amount: str = "9.71") -> str:
+    made = system.services.treasury.record(
+        system.store.id, asset="USDC", network="polygon", amount=amount, fee="0", deposits=list(idents),
+        evidence="a statement", who="ann",
+    )  # fmt: skip
+    return made.id
+
+
 Act = Callable[[], Any]

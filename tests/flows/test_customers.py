@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from checkout.errors import NotFound, NotPossible, RequestRefused
+from checkout.errors import IdempotencyReused, NotFound, NotPossible, RequestRefused
 from checkout.paying.customers import Person
 from checkout.paying.links import NewLink
 from checkout.paying.payments import PaymentAnswer
@@ -131,6 +131,19 @@ def test_an_erased_customer_is_forgotten_and_the_payments_stay(system: System) -
         again(system)
     with pytest.raises(NotFound):
         system.services.customers.erase(system.store.id, "nobody", who="ann")
+
+
+def test_nothing_stays_that_an_erased_persons_facts_could_be_compared_with(sqlite_system: System) -> None:
+    system = sqlite_system
+    asked = system.wanted(flow="hosted_partner", customer=ANN)
+    opened, _ = system.services.payments.open(system.store, asked)
+    repeated, new = system.services.payments.open(system.store, asked)
+    assert (repeated.payment.id, new) == (opened.payment.id, False)
+    system.services.customers.erase(system.store.id, "c-1", who="ann")
+    assert system.payment(opened.payment.id).request_hash == ""
+    with pytest.raises(IdempotencyReused):
+        system.services.payments.open(system.store, asked)
+    assert len(system.mint.requests) == 1
 
 
 def test_who_comes_back_after_erasure_is_another_person_to_the_provider(sqlite_system: System) -> None:

@@ -14,6 +14,7 @@ import pytest
 from checkout.cases import KINDS, Cases
 from checkout.cli import cli
 from checkout.errors import NotFound, NotPossible, RequestRefused
+from checkout.late_news import Said
 from checkout.recovery import GENERAL, STEPS, steps
 from checkout.rules.work import PAYOUT_SILENCE
 from checkout.store import events, moves, payments
@@ -70,7 +71,7 @@ def test_a_case_of_silence_names_whom_to_ask_and_by_what(system: System) -> None
 
 def test_evidence_of_a_person_stands_for_the_event_that_never_came(system: System) -> None:
     reference = silent(system, "accepted")
-    done = system.services.late_news.settled(reference, amount=None, evidence="statement of 28 Nov, line 3", who="ann")
+    done = system.services.late_news.settled(reference, Said("statement of 28 Nov, line 3"), who="ann")
     assert (done["stage"], done["amount"], done["currency"]) == ("settled", "9.00", "EUR")
     assert system.cases() == []
     assert system.balances() == {"shopper_receivable/EUR": -900, "stable_mint_settled/EUR": 900}
@@ -101,9 +102,9 @@ def test_before_any_amount_was_stated_the_person_states_it(sqlite_system: System
     settled = system.services.late_news.settled
     for amount, field in ((None, "amount"), ("9.001", "amount")):
         with pytest.raises(RequestRefused) as refused:
-            settled(reference, amount=amount, evidence="a statement", who="ann")
+            settled(reference, Said("a statement", amount), who="ann")
         assert set(refused.value.fields) == {field}
-    settled(reference, amount="8.00", evidence="a statement", who="ann")
+    settled(reference, Said("a statement", "8.00"), who="ann")
     assert system.cases() == ["underpaid"]
     assert system.balances()["unallocated/EUR"] == 800
 
@@ -115,7 +116,7 @@ def test_evidence_settles_a_dollar_that_the_store_declares(sqlite_system: System
     )  # fmt: skip
     session = system.sessions(system.pay(currency="USD").payment.id)[0]
     system.hear(session, "accepted", currency="USD")
-    system.services.late_news.settled(str(session.reference), amount="9.00", evidence="a statement", who="ann")
+    system.services.late_news.settled(str(session.reference), Said("a statement", "9.00"), who="ann")
     assert system.balances()["treasury_free/USDC@polygon"] == 9_000_000
 
 
@@ -126,14 +127,14 @@ def test_what_cannot_be_settled_so_is_refused_in_words(sqlite_system: System) ->
     system.hear(session, "accepted")
     reference = str(session.reference)
     with pytest.raises(NotFound):
-        settled("none", amount=None, evidence="x", who="ann")
+        settled("none", Said("x"), who="ann")
     with pytest.raises(RequestRefused, match="evidence"):
-        settled(reference, amount=None, evidence="  ", who="ann")
+        settled(reference, Said("  "), who="ann")
     with pytest.raises(RequestRefused, match="an event has stated"):
-        settled(reference, amount="8.00", evidence="x", who="ann")
+        settled(reference, Said("x", "8.00"), who="ann")
     system.hear(session, "completed")
     with pytest.raises(NotPossible, match="settled already"):
-        settled(reference, amount=None, evidence="x", who="ann")
+        settled(reference, Said("x"), who="ann")
 
 
 def test_money_after_expiry_is_late_also_by_evidence(sqlite_system: System) -> None:
@@ -143,7 +144,7 @@ def test_money_after_expiry_is_late_also_by_evidence(sqlite_system: System) -> N
     system.clock.advance(days=2)
     system.work()
     assert system.payment(session.payment_id).status == "expired"
-    system.services.late_news.settled(str(session.reference), amount="9.00", evidence="a statement", who="ann")
+    system.services.late_news.settled(str(session.reference), Said("a statement", "9.00"), who="ann")
     payment = system.payment(session.payment_id)
     assert (payment.status, payment.anomalies) == ("settled", "late")
 

@@ -15,6 +15,7 @@ import pytest
 
 from checkout.errors import CheckoutError, NotPossible
 from checkout.store import payouts
+from checkout.store.tables import installation
 from tests.offramp import offramp
 from tests.system import System, make_system
 
@@ -185,3 +186,37 @@ def test_two_who_set_the_same_merchant_up_at_once_make_one_customer(database_url
         listed = services.stables.list_customers()
         assert sum(one.external_id == "shop" for one in listed.value) == 1  # type: ignore[union-attr]
         assert services.onboarding.setup(None, external_id="shop", who="ann")["outcome"] == "known"
+
+
+def test_a_database_without_a_name_is_told_to_migrate(script: Script, fast_folder: Path) -> None:
+    settings = {"STABLES_WEBHOOK_SCHEME": "hmac", "STABLES_WEBHOOK_SECRET": "a secret of our own, long enough"}
+    made = make_system(
+        f"sqlite:///{fast_folder / 'nameless.db'}", stables=httpx.MockTransport(_no_webhooks), settings=settings
+    )
+    with made.database.write() as unit:
+        unit.execute(installation.delete())
+    services = made.services
+    for act in (
+        lambda: services.onboarding.setup(BUSINESS, external_id=None, who="ann"),
+        lambda: services.subscriptions.subscribe(who="ann"),
+    ):
+        with pytest.raises(NotPossible, match="checkout migrate"):
+            act()
+    made.close()
+
+
+def test_over_https_nothing_is_odd_but_the_missing_subscription(fast_folder: Path) -> None:
+    settings = {
+        "STABLES_WEBHOOK_SCHEME": "hmac", "STABLES_WEBHOOK_SECRET": "a secret of our own, long enough",
+        "CHECKOUT_PUBLIC_URL": "https://pay.shop.example",
+    }  # fmt: skip
+    made = make_system(
+        f"sqlite:///{fast_folder / 'https.db'}", stables=httpx.MockTransport(_no_webhooks), settings=settings
+    )
+    (problem,) = made.services.subscriptions.look(deliveries=0)["problems"]
+    assert "no active subscription points here" in problem
+    made.close()
+
+
+def _no_webhooks(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json={"subscriptions": []})

@@ -205,7 +205,7 @@ def test_levels_entitlements_and_reasons_are_told_in_plain_words(ramp: Offramp) 
     (level,) = shown["levels"]
     assert level["means"].startswith("Stables waits for you")
     assert [one["code"] for one in level["reasons"]] == ["FILE_EMPTY", "BAD_PROOF_OF_ADDRESS"]
-    assert "a file was empty" in level["reasons"][0]["means"]
+    assert level["reasons"][0]["means"].startswith("A file is empty. Submit it again")
     assert (shown["payouts"], shown["entitlements"][0]["is"]) == (False, "payouts to banks")
     assert "checkout stables link" in shown["next"][0]
     judge(ramp, customer, "rejected")

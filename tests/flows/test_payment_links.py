@@ -13,6 +13,7 @@ from checkout.paying.customers import Person
 from checkout.paying.links import STARTS_PER_HOUR, LinkAnswer, NewLink, link_as_shown
 from checkout.paying.payments import PaymentAnswer
 from checkout.rules.money import Money
+from checkout.store.pages import Page
 from tests.system import System
 
 
@@ -185,12 +186,12 @@ def test_a_page_that_we_did_not_draw_starts_nothing(sqlite_system: System, text:
 def test_links_are_listed_newest_first_by_pages_and_only_the_stores_own(sqlite_system: System) -> None:
     system = sqlite_system
     made = [make(system, idempotency_key=f"k-{number}").link.id for number in range(5)]
-    page, more = system.services.links.page(system.store.id, limit=2, starting_after=None)
+    page, more = system.services.links.page(system.store.id, Page(limit=2))
     assert ([one.link.id for one in page], more) == ([made[4], made[3]], True)
-    page, more = system.services.links.page(system.store.id, limit=5, starting_after=made[3])
+    page, more = system.services.links.page(system.store.id, Page(limit=5, after=made[3]))
     assert ([one.link.id for one in page], more) == ([made[2], made[1], made[0]], False)
     other = system.services.stores.create("Other", ["https://other.example"], who="ann")
-    assert system.services.links.page(other.id, limit=5, starting_after=None) == ([], False)
+    assert system.services.links.page(other.id, Page(limit=5)) == ([], False)
     for verb in (lambda: system.services.links.get(other.id, made[0]),
                  lambda: system.services.links.deactivate(other.id, made[0], who="ann"),
                  lambda: system.services.links.view("x" * 22)):  # fmt: skip

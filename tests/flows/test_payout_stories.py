@@ -150,6 +150,28 @@ def test_the_bank_account_changed_after_approval(ramp: Offramp) -> None:
     paid_once(ramp, out, again)
 
 
+def test_the_bank_account_changed_after_approval_and_before_anything_was_sent(ramp: Offramp) -> None:
+    services = ramp.system.services
+    ramp.settled()
+    ramp.account()
+    out = proposed(ramp)
+    ramp.until(out, "quoted")
+    services.payouts.approve(out, min_credit=None, who="ann")
+    changed = {**BANK, "stables_customer_id": CUSTOMER_ID, "purpose_code": "PAYMENT_FOR_SERVICES"}
+    services.payout_accounts.add(ramp.system.store.id, changed, who="somebody")
+    ramp.until(out, "quoted")
+    assert (ramp.transfers(), ramp.system.cases()) == ([], ["payout_needs_approval"])
+    with pytest.raises(NotPossible, match="has been replaced"):
+        services.payouts.approve(out, min_credit=None, who="ann")
+    services.payouts.cancel(out, who="ann")
+    again = proposed(ramp)
+    ramp.until(again, "quoted")
+    services.payouts.approve(again, min_credit=None, who="ann")
+    ramp.until(again, "awaiting_funding")
+    assert [one["purpose_code"] for one in ramp.transfers()] == ["PAYMENT_FOR_SERVICES"]
+    paid_once(ramp, out, again)
+
+
 def test_the_worker_down_for_two_days_after_approval_sends_nothing(ramp: Offramp, clock: LateClock) -> None:
     ramp.settled()
     ramp.account()
@@ -183,6 +205,25 @@ def test_the_worker_down_for_two_days_after_a_lost_answer_reads_and_never_resend
         ramp.system.services.payouts.reveal(out, who="ann")
     ramp.until(out, "expired", within=20)
     assert books(ramp) == {FREE: WHOLE_MINOR}
+    paid_once(ramp, out)
+
+
+def test_the_worker_down_for_two_days_while_stables_forgot_the_key(ramp: Offramp, clock: LateClock) -> None:
+    """The same request would make a second transfer now: the one there is is found by reading, and no other is made."""
+    ramp.settled()
+    ramp.account()
+    out = proposed(ramp)
+    ramp.until(out, "quoted")
+    ramp.fault("/api/v1/transfer$", "drop_connection_after_work", times=0)
+    ramp.system.services.payouts.approve(out, min_credit=None, who="ann")
+    ramp.wait(lambda: len(ramp.transfers()) == 1)
+    clock.sleep(days=2)
+    assert ramp.post("idempotency/lapse")["forgotten"] > 0
+    ramp.clear_faults()
+    ramp.until(out, "transfer_created", "awaiting_funding", "expired", within=20)
+    assert not any(one["forgotten"] for one in ramp.control("idempotency"))  # no key came back to be carried out anew
+    ramp.until(out, "expired", within=20)
+    assert (len(ramp.transfers()), books(ramp)) == (1, {FREE: WHOLE_MINOR})
     paid_once(ramp, out)
 
 

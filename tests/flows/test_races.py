@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from checkout.errors import CheckoutError
+from checkout.errors import CheckoutError, NotPossible
+from checkout.simulator.stables.codes import CUSTOMER_ID
+from tests.flows.payout_fixtures import at_once as together
+from tests.flows.payout_fixtures import proposed, revealed
 from tests.offramp import Offramp, offramp
-from tests.system import System
+from tests.system import BANK, System
 
 CROWD = 8
 
@@ -103,6 +106,66 @@ def test_two_approvers_give_one_mandate_and_many_workers_make_one_transfer(ramp:
         thread.join()
     assert [one["deposits"]["count"] for one in ramp.transfers()] == [1]
     assert services.report.balance()["balanced"]
+
+
+def test_two_operators_record_one_funding(ramp: Offramp) -> None:
+    out = revealed(ramp)
+    services = ramp.system.services
+    hashes = iter([f"0x{number:064x}" for number in range(CROWD)])
+    lock = threading.Lock()
+
+    def record() -> str:
+        with lock:
+            mine = next(hashes)
+        services.payouts.funded(out, tx_hash=mine, who="ann")
+        return mine
+
+    stored, refusals = at_once(record)
+    assert (len(stored), len(refusals)) == (1, CROWD - 1)
+    assert services.payouts.show(out)["transfer"]["funding"]["hash"] == stored[0]
+
+
+def test_one_transaction_is_the_funding_of_one_payout_however_many_say_so(ramp: Offramp) -> None:
+    first = revealed(ramp)
+    ramp.settled()
+    second = proposed(ramp)
+    ramp.until(second, "quoted")
+    services = ramp.system.services
+    services.payouts.approve(second, min_credit=None, who="ann")
+    ramp.until(second, "awaiting_funding")
+    services.payouts.reveal(second, who="ann")
+    same = "0x" + "7e" * 32
+    outs = iter([first, second] * (CROWD // 2))
+    lock = threading.Lock()
+
+    def record() -> str:
+        with lock:
+            mine = next(outs)
+        services.payouts.funded(mine, tx_hash=same, who="ann")
+        return mine
+
+    stored, refusals = at_once(record)
+    assert (len(stored), len(refusals)) == (1, CROWD - 1)
+    kept = [services.payouts.show(out)["transfer"]["funding"] for out in (first, second)]
+    assert [one["hash"] for one in kept if one is not None] == [same]
+
+
+def test_an_approval_and_a_new_bank_account_at_once_send_nothing_to_the_old_one(ramp: Offramp) -> None:
+    ramp.settled()
+    ramp.account()
+    out = proposed(ramp)
+    ramp.until(out, "quoted")
+    services = ramp.system.services
+    changed = {**BANK, "stables_customer_id": CUSTOMER_ID, "purpose_code": "PAYMENT_FOR_SERVICES"}
+    _, refused = together(
+        lambda: services.payouts.approve(out, min_credit=None, who="ann"),
+        lambda: services.payout_accounts.add(ramp.system.store.id, changed, who="ben"),
+    )
+    assert all("replaced" in str(one) for one in refused)
+    ramp.wait(lambda: ramp.state(out) == "quoted")
+    assert ramp.transfers() == []
+    with pytest.raises(NotPossible, match="replaced"):
+        services.payouts.approve(out, min_credit=None, who="ann")
 
 
 def test_the_same_event_at_once_is_stored_once(system: System) -> None:

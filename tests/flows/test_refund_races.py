@@ -10,9 +10,12 @@ import httpx
 import pytest
 
 from checkout.errors import CheckoutError
+from checkout.paying_out.policies import PolicyRequest
 from checkout.refunding.refund_resolving import Resolution
 from checkout.rules.money import Money
+from checkout.store import payouts
 from tests.flows.refund_days import (
+    PERSON,
     answering,
     approved,
     ask,
@@ -26,7 +29,7 @@ from tests.flows.refund_days import (
     withdrawals,
 )
 from tests.flows.test_races import CROWD, at_once
-from tests.system import System
+from tests.system import BANK, System
 
 
 def together(*acts: Callable[[], Any]) -> list[Any]:
@@ -82,6 +85,42 @@ def test_a_deposit_goes_into_a_record_or_into_a_refund_never_both(system: System
         assert asked.row.state == "requested"
         assert system.balances() == {"shopper_receivable/EUR": -900, "refunds_payable/EUR": 900}
     assert system.services.report.balance()["balanced"]
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_a_refund_against_a_payout_of_the_same_deposit_one_of_them_gets_the_money(system: System, round_: int) -> None:
+    """The deposit settles, is declared and proposed by a policy, while the shop asks for its money back and a person agrees."""
+    services = system.services
+    services.stores.rule(
+        system.store.id, currency="USD", asset="USDC", network="polygon", evidence="declared", settles_gross=True,
+        who="ann",
+    )  # fmt: skip
+    services.payout_accounts.add(system.store.id, BANK, who="ann")
+    services.policies.set(system.store.id, PolicyRequest("per_payment"), who="ann")
+    order = system.pay("9.00", "USD", flow="hosted_partner", customer=PERSON).payment
+    session = system.sessions(order.id)[0]
+    system.hear(session, "accepted", currency="USD")
+    system.deliver(system.event(session, "completed", currency="USD"))
+    workers = [services.worker(f"w{number}") for number in range(2)]
+
+    def refund() -> Any:
+        asked = ask(system, order.id, currency="USD")
+        return services.refunds.approve(asked.row.id, who="ann")
+
+    acts = [refund, workers[0].turn, workers[1].turn]
+    together(*acts[round_:], *acts[:round_])
+    system.clock.advance(minutes=2)
+    system.work()
+    (ident,) = [one.row.id for one in services.refunds.page(payment_id=order.id, limit=5)[0]]
+    with system.database.read() as unit:
+        made = payouts.list_payouts(unit, system.store.id, limit=5)
+    taken = deposit(system, order.id).settlement_record_id is not None
+    assert len(made) == taken
+    assert len(withdrawals(system)) == (not taken)
+    assert state(system, ident) == ("needs_funding" if taken else "sending")
+    expected = {"treasury_reserved/USDC@polygon": 9_000_000} if taken else {"refunds_payable/USD": 900}
+    assert expected.items() <= system.balances().items()
+    assert services.report.balance()["balanced"]
 
 
 def test_two_approvers_give_one_approval_and_many_workers_send_one_withdrawal(system: System) -> None:

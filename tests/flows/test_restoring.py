@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from checkout.app import build
 from checkout.config import Settings
@@ -15,6 +17,7 @@ from checkout.errors import NotPossible, RequestRefused
 from checkout.store import payouts as rows
 from tests.desk import Desk
 from tests.edges.command_line import Terminal
+from tests.flows.refund_days import ask, paid, row, withdrawals
 from tests.offramp import SPEED, Offramp, offramp
 from tests.system import MintScript, RealClock, ShopScript, System, environment
 
@@ -24,6 +27,14 @@ def ramp(fast_folder: Path) -> Iterator[Offramp]:
     with offramp(f"sqlite:///{fast_folder / 'checkout.db'}") as made:
         yield made
         made.system.close()  # another than at first, where the database was put back
+
+
+@pytest.fixture
+def either_ramp(database_url: str) -> Iterator[Offramp]:
+    """The same on both databases."""
+    with offramp(database_url) as made:
+        yield made
+        made.system.close()
 
 
 @pytest.fixture
@@ -61,22 +72,34 @@ def database_file(system: System) -> Path:
     return Path(str(system.database.url.database))
 
 
-def backup(ramp: Offramp, folder: Path) -> Path:
-    """Yesterday's backup: the file as it is when nobody has it open."""
+def url_of(system: System) -> str:
+    return system.database.url.render_as_string(hide_password=False)
+
+
+def backup(ramp: Offramp, folder: Path) -> str:
+    """Yesterday's backup: the database as it is when nobody has it open; the copy's URL."""
     ramp.system.database.close()
-    copy = folder / "yesterday.db"
-    shutil.copyfile(database_file(ramp.system), copy)
-    return copy
+    if ramp.system.database.is_sqlite:
+        copy = folder / "yesterday.db"
+        shutil.copyfile(database_file(ramp.system), copy)
+        return f"sqlite:///{copy}"
+    url = make_url(url_of(ramp.system))
+    admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{url.database}_yesterday" TEMPLATE "{url.database}"'.encode())
+    return url.set(database=f"{url.database}_yesterday").render_as_string(hide_password=False)
 
 
-def restored(ramp: Offramp, copy: Path) -> None:
-    """Put the backup where the database was, and start again on it."""
+def restored(ramp: Offramp, copy: str) -> None:
+    """Put the backup where the database was, and start again on it. A server has it under the backup's own name."""
+    sqlite, url = ramp.system.database.is_sqlite, url_of(ramp.system)
     path = database_file(ramp.system)
     ramp.system.close()
-    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-        name.unlink(missing_ok=True)
-    shutil.copyfile(copy, path)
-    ramp.system = reopened(f"sqlite:///{path}", ramp.servers.stables_url)
+    if sqlite:
+        for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+            name.unlink(missing_ok=True)
+        shutil.copyfile(copy.removeprefix("sqlite:///"), path)
+    ramp.system = reopened(url if sqlite else copy, ramp.servers.stables_url)
 
 
 def reopened(url: str, stables_url: str) -> System:
@@ -97,8 +120,9 @@ def paid_into(ramp: Offramp) -> list[int]:
 
 
 def test_the_database_restored_from_yesterday_does_not_pay_again_what_was_paid_today(
-    ramp: Offramp, tmp_path: Path
+    either_ramp: Offramp, tmp_path: Path
 ) -> None:
+    ramp = either_ramp
     out = quoted(ramp)
     copy = backup(ramp, tmp_path)
     finish(ramp, out)
@@ -121,7 +145,7 @@ def test_the_database_restored_from_yesterday_does_not_pay_again_what_was_paid_t
     assert paid_into(ramp) == [1]
     # another start finds the same transfer, which a person has seen
     ramp.system.close()
-    ramp.system = reopened(f"sqlite:///{database_file(ramp.system)}", ramp.servers.stables_url)
+    ramp.system = reopened(url_of(ramp.system), ramp.servers.stables_url)
     ramp.settled()
     second = ramp.system.services.payouts.propose(ramp.system.store.id, account_id=None, who="ann")
     ramp.until(second, "quoted")
@@ -165,6 +189,35 @@ def test_a_mark_stops_everything_until_a_person_confirms(desk: Desk) -> None:
     system.clock.advance(minutes=10)
     system.work()
     assert services.payouts.show(out)["state"] == "transfer_created"
+
+
+def test_a_refund_approved_before_the_backup_may_have_been_sent_since_and_is_approved_anew(desk: Desk) -> None:
+    system, services = desk.system, desk.system.services
+    ident = ask(system, paid(system).payment_id).row.id
+    services.refunds.approve(ident, who="ann")
+    services.restoring.mark(note="backup of yesterday", who="ann")
+    system.work()
+    assert system.cases() == ["refund_needs_approval"]
+    services.restoring.confirm(evidence="nothing was paid since", who="ann")
+    system.clock.advance(minutes=10)
+    system.work()
+    assert (withdrawals(system), row(system, ident).approved_by) == ([], None)
+    services.refunds.approve(ident, who="ben")
+    system.work()
+    assert (len(withdrawals(system)), system.cases()) == (1, [])
+
+
+def test_a_refund_is_approved_anew_also_where_a_worker_found_out_by_itself(ramp: Offramp, tmp_path: Path) -> None:
+    out = quoted(ramp)
+    ident = ask(ramp.system, paid(ramp.system).payment_id).row.id
+    ramp.system.services.refunds.approve(ident, who="ann")
+    copy = backup(ramp, tmp_path)
+    finish(ramp, out)
+    restored(ramp, copy)
+    ramp.system.services.restoring.reconcile()
+    ramp.system.work()
+    assert row(ramp.system, ident).approved_by is None
+    assert sorted(ramp.system.cases()) == ["forgotten_transfer", "refund_needs_approval"]
 
 
 def test_while_stables_cannot_be_asked_no_transfer_is_made(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from checkout.config import Settings
 from checkout.errors import LostRace, StoreUnavailable
 from checkout.events import Events
 from checkout.store.engine import Taken
-from checkout.store.tables import event, notification, payment, session
+from checkout.store.tables import event, notification_delivery, payment, session
 from checkout.store.work import Queue, claim, give_back, holds, release, wake
 from checkout.worker import Bell, Worker
 from tests.deliveries import beside, fates, kept, last
@@ -48,6 +48,7 @@ def worker(system: System, *, events: Events | None = None, **steps: Step) -> Wo
         "follow_payout": services.follow_payout,
         "run_policy": services.policies.step,
         "send_refund": services.refund_sending.step,
+        "read_customer": services.standings.step,
         "deliver": services.notifications.step,
         "look_at_payment": services.clockwork.step,
     }
@@ -162,7 +163,7 @@ def test_a_step_that_fails_is_tried_again_later_and_holds_up_nothing_else(system
         pass
     assert system.payment(paid).status == "settled"
     with system.database.read() as unit:
-        (row,) = unit.execute(select(notification)).all()
+        (row,) = unit.execute(select(notification_delivery)).all()
     assert (row.state, row.lease_token, row.due_at) == ("pending", None, system.clock.now + timedelta(seconds=30))
     system.clock.advance(seconds=30)
     system.work()

@@ -23,9 +23,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset(
         {
-            "cases", "context", "enrolling", "events", "evidence_import", "explaining", "inbox", "late_news",
-            "notifications", "paying", "paying_out", "people", "recovery", "refunding", "restoring", "stores",
-            "treasury", "worker",
+            "allowances", "api_keys", "cases", "context", "enrolling", "events", "evidence_import", "explaining", "inbox",
+            "late_news", "paying", "paying_out", "people", "receiving", "recovery", "refunding", "restoring", "stores",
+            "telling", "treasury", "worker",
         }
     ),
     frozenset({"simulator", "web"}),

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from checkout.paying_out.provider_words import WORDS, code_in, in_words, word_for
+from checkout.providers.stables_codes import WORDS, code_in, in_words, word_for
 from checkout.rules.payouts import PROVIDER_STATES, TRANSIENT_CODES
 from checkout.simulator.stables.switches import Entitled, Review, Risk, Routing
 

@@ -12,6 +12,7 @@ from checkout.rules.money import Money
 from checkout.rules.statements import (
     UNEXPLAINED_BP,
     UNEXPLAINED_ROUNDING,
+    Limit,
     Part,
     Source,
     StatedFee,
@@ -111,3 +112,10 @@ def test_the_total_counts_only_where_it_is_the_only_line() -> None:
 
 def test_differences_name_what_is_not_the_same() -> None:
     assert differences({"a": 1, "b": 2}, {"a": 1, "c": 3}) == {"b": -2, "c": 3}
+
+
+@pytest.mark.parametrize(
+    ("limit", "above"), [(Limit(0, 0), True), (Limit(0, 5), False), (Limit(500, 0), False), (Limit(499, 4), True)]
+)
+def test_a_store_may_have_a_limit_of_its_own(limit: Limit, above: bool) -> None:
+    assert over_limit(-5, 100, limit) is above

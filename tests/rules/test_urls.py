@@ -17,6 +17,7 @@ from checkout.rules.urls import (
     page_allowed,
     page_domain,
     read_url,
+    return_url_problems,
     shop_url_problem,
     web_url_problem,
 )
@@ -320,3 +321,14 @@ def test_plain_http_is_for_loopback_in_the_sandbox() -> None:
     assert web_url_problem("http://localhost:9003/x", sandbox=True) is None
     assert web_url_problem("https://anywhere.example/notify", sandbox=False) is None
     assert web_url_problem("http://anywhere.example/notify", sandbox=True) is not None
+
+
+def test_each_return_url_is_told_by_its_name_and_other_names_are_passed_over() -> None:
+    asked = {
+        "success_url": "https://evil.example/", "exit_url": "https://shop.example/cart", "error_url": None,
+        "support_url": "ftp://shop.example", "notify_url": "not a url",
+    }  # fmt: skip
+    found = return_url_problems(asked, ORIGINS, sandbox=False)
+    assert set(found) == {"success_url", "support_url"}
+    assert found["success_url"] == "its origin is not one of the store's allowed origins"
+    assert return_url_problems({}, ORIGINS, sandbox=True) == {}

@@ -85,6 +85,11 @@ def _misbehaviour(plane: Blueprint, state: StablesState) -> None:
     def idempotency() -> ResponseReturnValue:
         return jsonify(state.memory.report())
 
+    @plane.post("/idempotency/lapse")
+    def lapse() -> ResponseReturnValue:
+        """A day goes by for every key that was used so far: a request that comes again is executed again."""
+        return jsonify({"forgotten": state.memory.lapse()})
+
     @plane.get("/faults")
     def show_faults() -> ResponseReturnValue:
         return jsonify(state.faults.report())

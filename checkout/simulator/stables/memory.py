@@ -41,6 +41,7 @@ class Entry:
     fingerprint: str
     first_at: datetime
     kept: Kept | None = None  #: None while the first request is at work
+    over: bool = False  #: forgotten before its time
     replays: int = 0
     refused: int = 0
 
@@ -105,7 +106,7 @@ class Memory:
         if entry is None:
             return None
         life = timedelta(seconds=self._clock.wait(switches.key_memory_s))
-        if entry.kept is not None and self._clock.now() - entry.first_at >= life:
+        if entry.kept is not None and (entry.over or self._clock.now() - entry.first_at >= life):
             self._forgotten.append(self._entries.pop(key))
             return None
         return entry
@@ -123,6 +124,14 @@ class Memory:
         with self._changed:
             self._entries.pop(key, None)
             self._changed.notify_all()
+
+    def lapse(self) -> int:
+        """Forget every finished request now, as after its 24 hours; how many there were."""
+        with self._changed:
+            finished = [entry for entry in self._entries.values() if entry.kept is not None]
+            for entry in finished:
+                entry.over = True
+            return len(finished)
 
     def clear(self) -> None:
         with self._changed:

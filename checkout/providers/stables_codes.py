@@ -38,12 +38,14 @@ _OTHER_WAY: Final = (
 )
 _WAIT: Final = "Nothing to do but wait; the customer is read again before every payout."
 _AGAIN: Final = "Submit it again through the verification link (`checkout stables link`)."
+_WHOLE: Final = "Submit every page, front and back, whole and readable (`checkout stables link`)."
+_RECENT: Final = "Submit a recent one with name and address on it (`checkout stables link`)."
 _NOTHING: Final = "Nothing to do."
 
 
 def _words() -> dict[str, Word]:
     return {
-        **_RISK, **_DOCUMENT, **_COMPLIANCE, **_VERIFICATION, **_SUB_STATUS, **_ROUTES, **_REQUESTS, **_QUOTES, **_TRANSFERS,
+        **_RISK, **_DOCUMENT, **_COMPLIANCE, **_VERIFICATION, **SUB_STATUSES, **_ROUTES, **_REQUESTS, **_QUOTES, **_TRANSFERS,
     }  # fmt: skip
 
 
@@ -118,20 +120,25 @@ _VERIFICATION: Final = {
     ),
 }
 
-_SUB_STATUS: Final = {
-    "bad_proof_of_identity": Word("The proof of identity was not accepted.", _AGAIN),
-    "bad_proof_of_address": Word("The proof of address was not accepted.", _AGAIN),
-    "document_page_missing": Word("A page of a document is missing.", _AGAIN),
-    "file_corrupted": Word("A file is damaged and cannot be opened.", _AGAIN),
-    "file_empty": Word("A file is empty.", _AGAIN),
-    "file_too_large": Word("A file is larger than Stables takes.", "Make it smaller and submit it again."),
-    "file_unsupported_type": Word(
-        "A file is of a type that Stables does not take.", "Send a PDF, JPEG or PNG instead."
-    ),
-    "failed_to_submit": Word("The documents did not reach the verifier.", _AGAIN),
-    "failed_to_submit_beneficiary": Word("The documents of an owner or director did not reach the verifier.", _AGAIN),
-    "other": Word("Stables gives a reason that its list does not have.", _DASHBOARD),
-}
+#: Why Stables did not accept a verification (OpenAPI, closed list).
+SUB_STATUSES: Final[Mapping[str, Word]] = MappingProxyType(
+    {
+        "bad_proof_of_identity": Word("The identity document was not accepted.", _WHOLE),
+        "bad_proof_of_address": Word("The proof of address was not accepted.", _RECENT),
+        "document_page_missing": Word("A page of a document is missing.", _WHOLE),
+        "file_corrupted": Word("A file is damaged and cannot be opened.", _AGAIN),
+        "file_empty": Word("A file is empty.", _AGAIN),
+        "file_too_large": Word("A file is larger than Stables takes.", "Make it smaller and submit it again."),
+        "file_unsupported_type": Word(
+            "A file is of a type that Stables does not take.", "Send a PDF, JPEG or PNG instead."
+        ),
+        "failed_to_submit": Word("The documents did not reach the verifier.", _AGAIN),
+        "failed_to_submit_beneficiary": Word(
+            "The documents of an owner or director did not reach the verifier.", _AGAIN
+        ),
+        "other": Word("Stables gives a reason that its list does not have.", _DASHBOARD),
+    }
+)
 
 _ROUTES: Final = {
     "corridor_not_supported": Word("Stables does not pay to this country in this currency.", _OTHER_WAY),
