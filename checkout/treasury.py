@@ -205,8 +205,7 @@ def _waiting(unit: Unit, rows: list[DepositRow]) -> list[tuple[DepositRow, Money
     for row in rows:
         currency = row.currency or ""
         left = sum(nets[row.id].get((book.value, currency), 0) for book in (Book.SETTLED, Book.UNALLOCATED))
-        if left or row.refund_live:
-            found.append((row, Money(left, currency)))
+        found.append((row, Money(left, currency)))
     return found
 
 

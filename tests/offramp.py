@@ -84,7 +84,7 @@ class Offramp:
     def state(self, payout: str) -> str:
         return str(self.system.services.payouts.show(payout)["state"])
 
-    def until(self, payout: str, *states: str, within: float = 8.0) -> str:
+    def until(self, payout: str, *states: str, within: float = 20.0) -> str:
         """Work until the payout is in one of the states."""
         end = time.monotonic() + within
         while time.monotonic() < end:
@@ -95,7 +95,7 @@ class Offramp:
             time.sleep(0.01)
         raise AssertionError(f"still {self.state(payout)}: {self.system.services.payouts.show(payout)}")
 
-    def wait(self, reached: Callable[[], bool], within: float = 8.0) -> None:
+    def wait(self, reached: Callable[[], bool], within: float = 20.0) -> None:
         end = time.monotonic() + within
         while not reached():
             assert time.monotonic() < end, "it never came"

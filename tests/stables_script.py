@@ -32,8 +32,13 @@ class StablesScript:
     quotes: dict[str, dict[str, Any]] = field(default_factory=dict)
     transfers: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
-    next_answers: dict[str, list[httpx.Response | Exception]] = field(default_factory=dict)  #: by path, or its beginning to a /
+    next_answers: dict[str, list[httpx.Response | Exception]] = field(
+        default_factory=dict
+    )  #: by path, or its beginning to a /
     before: dict[str, Callable[[], object]] = field(default_factory=dict)  #: what happens once while it is asked
+    transfer_says: dict[str, Any] = field(default_factory=dict)  #: in place of what a good new transfer says
+    #: the next transfer is made, its answer never comes, and repeats are answered so
+    lost: list[httpx.Response | Exception] | None = None
     address: str | None = None  #: of the next transfer, in place of one of its own
     quote_says: dict[str, Any] = field(default_factory=dict)  #: in place of what a good quote says
 
@@ -105,7 +110,11 @@ class StablesScript:
             },
             "destination": {**bank, "amount": quote["destination"]["amount"], "network": "bank"},
             "fees": quote["fees"], "exchange_rate": quote["exchange_rate"],
+            **self.transfer_says,
         }  # fmt: skip
+        if self.lost is not None:
+            self.next_answers["transfer"], self.lost = self.lost, None
+            raise httpx.ReadTimeout("the answer is lost")
         return self.transfers[ident]
 
     def only(self) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TextIO
 
 import click
 
 from checkout.commands.answers import answer, facts, json_option, table, text, typed, who_option
 from checkout.commands.installation import opened, proven
+from checkout.commands.json_files import read_json
 from checkout.destinations import corridor_needs
 from checkout.destinations.purpose_codes import PURPOSES
-from checkout.errors import NotPossible, RequestRefused
+from checkout.errors import NotPossible
 from checkout.providers.outcome import Accepted, Declined, Unknown
 from checkout.providers.stables_words import unknown_words, words_of
 
@@ -36,7 +36,7 @@ def add(store: str, file: TextIO, claimed: str | None, as_json: bool) -> None:
     The file holds one JSON object: name, stables_customer_id, source {currency, network}, destination {currency,
     country, network}, bank (as a transfer's destination), purpose_code (default MERCHANT_SETTLEMENT).
     """
-    content = _read(file)
+    content = read_json(file)
     with opened() as services:
         added = services.payout_accounts.add(store, content, who=proven(services, claimed))
     _say_added(as_json, added, f"Next: `checkout payouts propose {typed(store)}` when there is treasury.")
@@ -51,7 +51,7 @@ def add(store: str, file: TextIO, claimed: str | None, as_json: bool) -> None:
 @json_option
 def replace(id: str, file: TextIO, claimed: str | None, as_json: bool) -> None:
     """Put another account in the place of ID. Whatever was approved for ID is void; in live mode the new one is pending."""
-    content = _read(file)
+    content = read_json(file)
     with opened() as services:
         added = services.payout_accounts.replace(id, content, who=proven(services, claimed))
     _say_added(as_json, added, "Whatever was approved for the old account has to be approved again.")
@@ -63,15 +63,6 @@ def _say_added(as_json: bool, added: dict[str, Any], next_step: str) -> None:
     shown = [(name, value) for name, value in added.items() if name != "warnings"]
     warned = "\n".join(f"Note: {text(one)}" for one in added["warnings"])
     answer(as_json, added, facts(shown), warned, hint if pending else next_step)
-
-
-def _read(file: TextIO) -> object:
-    try:
-        return json.load(file)
-    except (ValueError, RecursionError):
-        raise RequestRefused({"file": "it is not JSON in UTF-8"}) from None
-    except OSError as problem:
-        raise RequestRefused({"file": f"it cannot be read: {problem.strerror}"}) from None
 
 
 @accounts.command()

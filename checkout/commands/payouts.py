@@ -14,6 +14,7 @@ from checkout.commands.answers import answer, facts, json_option, limit_option, 
 from checkout.commands.installation import opened, proven
 from checkout.errors import NotPossible
 from checkout.paying_out.resolution_verbs import Said
+from checkout.rules.payouts import DEAD
 from checkout.rules.resolutions import Where
 from checkout.store import payouts as rows
 
@@ -277,6 +278,7 @@ def _told(shown: Mapping[str, Any]) -> dict[str, Any]:
 def _summary(shown: Mapping[str, Any]) -> str:
     quote, transfer, credit, account = shown["quote"], shown["transfer"], shown["credit"], shown["account"]
     fees = [] if quote is None else [f"{name} {currency} {amount}" for name, currency, amount in quote["fees"]]
+    dead = shown["state"] in DEAD  # nothing of it can be funded any more, or comes to the bank
     return facts(
         [
             ("payout", shown["id"]),
@@ -290,8 +292,11 @@ def _summary(shown: Mapping[str, Any]) -> str:
             ("quote ends", None if quote is None else moment(quote["expires_at"])),
             ("mandate", None if shown["mandate"] is None else _mandate(shown["mandate"])),
             ("transfer", None if transfer is None else f"{transfer['id']}, {transfer['status']}: {transfer['means']}"),
-            ("fundable until", None if transfer is None else moment(transfer["fundable_until"])),
-            ("bank credit", None if credit is None else f"{credit['currency']} {credit['amount']} ({credit['is']})"),
+            ("fundable until", None if transfer is None or dead else moment(transfer["fundable_until"])),
+            (
+                "bank credit",
+                None if credit is None or dead else f"{credit['currency']} {credit['amount']} ({credit['is']})",
+            ),
             ("sent", None if transfer is None or transfer["funding"] is None else _funding(transfer["funding"])),
             ("holds", ", ".join(f"{amount} {book}" for book, amount in shown["holds"].items()) or None),
             *(("entered", _entered(one)) for one in shown["resolutions"]),

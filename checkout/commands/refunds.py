@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final, TextIO
@@ -12,6 +11,7 @@ import click
 from checkout.app import Services
 from checkout.commands.answers import answer, facts, json_option, limit_option, moment, table, who_option
 from checkout.commands.installation import opened, proven
+from checkout.commands.json_files import read_json
 from checkout.errors import AmountRefused, NotFound, RequestRefused
 from checkout.providers.withdrawal_request import DETAILS
 from checkout.refunding.refund_resolving import Resolution
@@ -34,8 +34,6 @@ NEXT: Final[Mapping[str, str]] = {
     "sent|failed --evidence TEXT`.",
     "accepted": "Stable Mint's events tell how it goes on; look again with `checkout refunds show {id}`.",
 }
-#: More of a file than this is never read: details are a few lines.
-FILE_READ_MAX: Final = 16 * 1024
 
 file_option = click.option(
     "--file", "source", type=click.File("r", encoding="utf-8"), metavar="FILE",
@@ -194,10 +192,7 @@ def _details(source: TextIO | None) -> dict[str, str]:
     """The object of texts in a file; refused without a word of what is in it."""
     if source is None:
         return {}
-    try:
-        content = json.loads(source.read(FILE_READ_MAX))
-    except (ValueError, RecursionError):
-        raise RequestRefused({"file": "it is not JSON"}) from None
+    content = read_json(source)
     if not isinstance(content, dict):
         raise RequestRefused({"file": "it is not a JSON object"})
     return content

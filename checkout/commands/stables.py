@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, TextIO
@@ -11,8 +10,8 @@ import click
 
 from checkout.commands.answers import answer, facts, json_option, moment, table, text, who_option
 from checkout.commands.installation import opened, proven
+from checkout.commands.json_files import read_json
 from checkout.enrolling.onboarding import LINK_LIFE
-from checkout.errors import RequestRefused
 
 MINUTES: Final = int(LINK_LIFE.total_seconds()) // 60
 DELIVERY_HEADS: Final = ("delivery", "status", "attempts", "answered", "first tried", "next try", "means")
@@ -37,7 +36,7 @@ def setup(file: TextIO | None, external_id: str | None, claimed: str | None, as_
     country, and whatever else is known (registration_number, legal_address, …). A person: customer_type "individual", email,
     first_name, last_name. No documents: they are given on the page the verification link leads to.
     """
-    content = None if file is None else _read(file)
+    content = None if file is None else read_json(file)
     with opened() as services:
         done = services.onboarding.setup(content, external_id=external_id, who=proven(services, claimed))
     words = {
@@ -125,15 +124,6 @@ def webhooks(subscribe: bool, deliveries: int, claimed: str | None, as_json: boo
         _warned(found["problems"]),
         "" if deliveries == 0 else found["deliveries_note"] or table(DELIVERY_HEADS, log, empty="No delivery yet."),
     )
-
-
-def _read(file: TextIO) -> object:
-    try:
-        return json.load(file)
-    except (ValueError, RecursionError):
-        raise RequestRefused({"file": "it is not JSON in UTF-8"}) from None
-    except OSError as problem:
-        raise RequestRefused({"file": f"it cannot be read: {problem.strerror}"}) from None
 
 
 def _merchant(one: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 import click
 
@@ -12,9 +13,17 @@ from checkout.evidence_import import FILE_BYTES_MAX
 from checkout.late_news import Said
 
 
-@click.group(short_help="Stablecoin: arrived, free, reserved.")
-def treasury() -> None:
-    """The merchant's stablecoin: what arrived, what is free, reserved and in transit."""
+@click.group(short_help="Stablecoin: arrived, free, reserved.", invoke_without_command=True)
+@json_option
+@click.pass_context
+def treasury(ctx: click.Context, as_json: bool) -> None:
+    """The merchant's stablecoin: what arrived, what is free, reserved and in transit. Without a command: of every store."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with opened() as services:
+        found = [(store.name, services.treasury.overview(store.id)) for store in services.stores.all()]
+    texts = ["\n\n".join([f"STORE {name}", *filter(None, _overview(one))]) for name, one in found]
+    answer(as_json, [one for _, one in found], *(texts or ["There is no store yet."]))
 
 
 @treasury.command()
@@ -84,6 +93,11 @@ def show(store: str, as_json: bool) -> None:
     """What STORE holds, and the settled deposits that wait for evidence."""
     with opened() as services:
         found = services.treasury.overview(store)
+    answer(as_json, found, *_overview(found))
+
+
+def _overview(found: Mapping[str, Any]) -> list[str]:
+    """What a store holds and what waits, in blocks of text."""
     held = [(one["book"].replace("_", " "), one["asset"], one["amount"]) for one in found["treasury"]]
     ages = [
         (currency, name, amount)
@@ -101,9 +115,7 @@ def show(store: str, as_json: bool) -> None:
         for one in found["waiting_for_evidence"]
     ]
     more = found["waiting"] - len(waiting)
-    answer(
-        as_json,
-        found,
+    return [
         table(("held", "asset", "amount"), held, empty="The treasury is empty."),
         table(("waits for evidence", "for", "amount"), ages, empty=""),
         table(("deposit", "reference", "amount", "waiting", ""), waiting, empty="No deposit waits for evidence."),
@@ -111,7 +123,7 @@ def show(store: str, as_json: bool) -> None:
         "Enter what Stable Mint delivered with `checkout treasury record`, or many at once with `checkout treasury import`."
         if waiting
         else "",
-    )
+    ]
 
 
 @click.group(short_help="Whose unallocated money is.")

@@ -39,7 +39,7 @@ _MESSAGE: Final = select(notification, _state())
 _LETTER: Final = (
     select(
         _delivery.c.id, _delivery.c.endpoint_id, _delivery.c.state, _delivery.c.tries, _delivery.c.since, _delivery.c.due_at,
-        _delivery.c.attempts, _delivery.c.lease_until,
+        _delivery.c.attempts, _delivery.c.lease_token, _delivery.c.lease_until,
         notification.c.id.label("message_id"), notification.c.store_id, notification.c.subject, notification.c.type,
         notification.c.body, notification_endpoint.c.url, notification_endpoint.c.state.label("endpoint_state"),
         notification_endpoint.c.failures, notification_endpoint.c.resting_until, notification_endpoint.c.probe_token,

@@ -264,9 +264,7 @@ def keep_standing(unit: Unit, customer_id: str, *, base_payout: str, name: str, 
     where = customer_standing.c.id == customer_id
     if unit.execute(update(customer_standing).where(where).values(**values)).rowcount == 0:
         dialect = sqlite.insert if unit.is_sqlite else postgresql.insert
-        unit.execute(
-            dialect(customer_standing).values(id=customer_id, **values).on_conflict_do_nothing()
-        )
+        unit.execute(dialect(customer_standing).values(id=customer_id, **values).on_conflict_do_nothing())
 
 
 def standing_of(unit: Unit, customer_id: str) -> dict[str, Any] | None:

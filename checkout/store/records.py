@@ -583,9 +583,10 @@ class LetterRow:
     state: str
     tries: int
     since: datetime
-    due_at: datetime
+    due_at: datetime | None
     attempts: int
-    lease_until: datetime
+    lease_token: str | None
+    lease_until: datetime | None
     message_id: str
     store_id: str
     subject: str
@@ -600,4 +601,5 @@ class LetterRow:
     def may_go(self, token: str, *, now: datetime, needs: timedelta) -> bool:
         """Whether it may be sent now: its endpoint is not being left alone, or this is the try; and the lease lasts."""
         its_turn = self.resting_until is None or self.probe_token == token
-        return self.endpoint_state == "active" and its_turn and self.lease_until - now >= needs
+        lasts = self.lease_until is not None and self.lease_until - now >= needs
+        return self.endpoint_state == "active" and its_turn and lasts

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from checkout import sealing, signing
 from checkout.context import Context
-from checkout.errors import NotFound
+from checkout.errors import LostRace, NotFound
 from checkout.providers.storefront import Answer
 from checkout.rules.notifications import TEST
 from checkout.rules.work import (
@@ -62,6 +62,8 @@ class Notifications:
             sealed = [] if letter is None else endpoints.secrets_in_force(unit, letter.endpoint_id, now=now)
         if letter is None:  # pragma: no cover - rows are never deleted
             return
+        if letter.lease_token != token:  # another worker has it, or has delivered it already
+            raise LostRace(f"the lease on delivery {ident} was lost")
         if not letter.may_go(token, now=now, needs=self._limit):
             self._leave(letter, token)
             return
@@ -124,7 +126,7 @@ class Notifications:
         """Nothing was sent: the delivery waits for the endpoint, or is given up with it."""
         with self._context.database.write() as unit:
             if letter.endpoint_state == endpoints.ACTIVE:
-                give_back(unit, notification_delivery, letter.id, token, due_at=letter.due_at)
+                give_back(unit, notification_delivery, letter.id, token, due_at=letter.due_at or self._context.clock())
             else:
                 _release(unit, letter, token, state=rows.ABANDONED, last_answer=WAS_DISABLED)
 

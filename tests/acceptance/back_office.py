@@ -77,7 +77,8 @@ class BackOffice:
         if not self._comes(lambda: self._deposit(order) is not None):
             return
         for _ in range(PARTS):
-            self.ask(order)
+            if self._comes(self._has_room):
+                self.ask(order)
         self._world.let_go.add(order.payment_id)
         self._world.kept_back.discard(order.payment_id)
         if self._comes(lambda: self._is_recorded(order)):
@@ -91,7 +92,9 @@ class BackOffice:
         path = f"{order.payment_id}/refunds"
         made = self._storefront.post_until_answered(path, {"amount": PART, **given}, key)
         if made["missing"]:
-            self._storefront.post_until_answered(f"{path}/{made['id']}/details", DETAILS, f"{key}-details")
+            path = f"{path}/{made['id']}/details"
+            # 409: they are there, from a try whose answer was lost, and the refund has been approved since
+            self._storefront.post_until_answered(path, DETAILS, f"{key}-details", answers=(200, 201, 409))
 
     def _run(self) -> None:
         try:
@@ -119,14 +122,16 @@ class BackOffice:
         return [one for one in self._storefront.orders if one.refunded]
 
     def _comes(self, reached: Callable[[], bool]) -> bool:
-        """Wait until it is so and few refunds are under way; False when it never is, or nothing more is to be begun."""
+        """Wait until it is so; False when it never is, or nothing more is to be begun."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and not self._stop.is_set():
-            under_way = sum(one.state not in ENDED for one in self._world.refunds())
-            if under_way < UNDER_WAY_MAX and reached():
+            if reached():
                 return True
             self._stop.wait(0.1)
         return False
+
+    def _has_room(self) -> bool:
+        return sum(one.state not in ENDED for one in self._world.refunds()) < UNDER_WAY_MAX
 
     def _deposit(self, order: Order) -> Any:
         wanted = select(deposit).where(deposit.c.payment_id == order.payment_id, deposit.c.stage == "settled")

@@ -168,9 +168,11 @@ class Storefront:
         self.orders.append(order)
         return order
 
-    def post_until_answered(self, path: str, content: dict[str, Any], key: str) -> dict[str, Any]:
-        """Post something about a payment of the first store, again under the same key until there is an answer."""
-        return self._patiently(lambda: self._post(f"/{path}", content, key, self._world.api_key))
+    def post_until_answered(
+        self, path: str, content: dict[str, Any], key: str, *, answers: tuple[int, ...] = (200, 201)
+    ) -> dict[str, Any]:
+        """Post something about a payment of the first store, again under the same key until there is one of the answers."""
+        return self._patiently(lambda: self._post(f"/{path}", content, key, self._world.api_key, answers))
 
     def _run(self) -> None:
         try:
@@ -218,9 +220,12 @@ class Storefront:
     def _secret(self, currency: str) -> str:
         return self._world.api_key if currency == "EUR" else self._world.automatic_key
 
-    def _post(self, path: str, content: dict[str, Any], key: str, secret: str) -> dict[str, Any] | None:
+    def _post(
+        self, path: str, content: dict[str, Any], key: str, secret: str, answers: tuple[int, ...] = (200, 201)
+    ) -> dict[str, Any] | None:
         headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": key}
-        return self._taken(self._http.post(f"{self._world.url}/v1/payments{path}", json=content, headers=headers))
+        url = f"{self._world.url}/v1/payments{path}"
+        return self._taken(self._http.post(url, json=content, headers=headers), answers)
 
     def _open_one(self, payment_id: str, begun: float, secret: str) -> dict[str, Any] | None:
         """The payment, once a shopper could be sent to pay it; a fresh session when that takes too long."""
@@ -236,11 +241,11 @@ class Storefront:
                 self._asked[payment_id] = waited
         return None
 
-    def _taken(self, answer: httpx.Response) -> dict[str, Any] | None:
+    def _taken(self, answer: httpx.Response, answers: tuple[int, ...] = (200, 201)) -> dict[str, Any] | None:
         """The answer's content; None for one that means "again later"; anything else is a fault of ours."""
-        if answer.status_code in (502, 503, 504):
+        if answer.status_code in (429, 502, 503, 504):
             return None
-        assert answer.status_code in (200, 201), f"{answer.status_code}: {answer.text}"
+        assert answer.status_code in answers, f"{answer.status_code}: {answer.text}"
         content: dict[str, Any] = answer.json()
         return content
 

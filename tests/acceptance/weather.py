@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 from tests.acceptance.world import STABLES, World
+
+T = TypeVar("T")
 
 TRANSFER: Final = {"path": "^/api/v1/transfer$", "method": "POST"}
 QUOTE: Final = {"path": "^/api/v1/quotes$", "method": "POST"}
@@ -38,6 +41,18 @@ STABLE_MINT_WEATHER: Final[tuple[dict[str, Any], ...]] = (
     FAIR | {"withdrawal_outcome": "hang"}, FAIR | {"withdrawal_outcome": "declined"},
     FAIR | {"withdrawal_outcome": "unparseable"},
 )  # fmt: skip
+#: Commits that there are only, or mostly, in one mood.
+STABLES_NEEDED: Final = MappingProxyType(
+    {"payout_moves.postpone": ("faults", {**CUSTOMER, "fault": "error_503_before_work", "times": 1})}
+)
+STABLE_MINT_NEEDED: Final = MappingProxyType(
+    {
+        "refund_sending._record refund:failed": FAIR | {"withdrawal_outcome": "declined"},
+        "refund_sending._record refund:unknown": FAIR | {"withdrawal_outcome": "error_500_before_work"},
+        "refund_resolving.resolve refund:sent": FAIR | {"withdrawal_end": "silent"},
+        "events.step refund:failed": FAIR | {"withdrawal_end": "failed_after_accepted"},
+    }
+)
 WEATHER_EVERY_S: Final = 2.0
 #: States of a transfer that a busy machine would miss on its way: while they are wanted Stables takes its time.
 STAGES: Final = frozenset({f"transfers._follow payout:{state}" for state in ("funded", "submitted", "processed")})
@@ -88,20 +103,26 @@ class Weather:
 
     def _run(self) -> None:
         try:
-            for (what, stables), stable_mint in zip(
-                itertools.cycle(STABLES_WEATHER), itertools.cycle(STABLE_MINT_WEATHER), strict=False
+            for turn, usual, stable_mint in zip(
+                itertools.count(), itertools.cycle(STABLES_WEATHER), itertools.cycle(STABLE_MINT_WEATHER), strict=False
             ):
                 if self._stop.wait(WEATHER_EVERY_S):
                     break
+                what, stables = self._needed(STABLES_NEEDED, turn) or usual
                 if what != "faults" or self._is_fair():
                     self._world.tell("stables", what, stables)
                 self._world.tell("stables", "switches", SLOW if self._wanted() & STAGES else QUICK)
-                self._world.tell("stable_mint", "switches", stable_mint)
+                self._world.tell("stable_mint", "switches", self._needed(STABLE_MINT_NEEDED, turn) or stable_mint)
             self._world.tell("stable_mint", "switches", FAIR)
             self._world.tell("stables", "switches", QUICK | {"quote_life_s": STABLES["quote_life_s"]})
             self._world.clear("stables", "faults")
         except BaseException as problem:
             self.problem = problem
+
+    def _needed(self, moods: Mapping[str, T], turn: int) -> T | None:
+        """The mood in which something can be killed that is still to be; every other turn."""
+        needed = [mood for place, mood in moods.items() if place in self._wanted()]
+        return needed[turn // 2 % len(needed)] if needed and turn % 2 else None
 
     def _is_fair(self) -> bool:
         """Whether hardly any fault still waits for somebody: more of them would spoil everything there is."""

@@ -103,6 +103,10 @@ def test_what_waits_is_shown_by_stage_and_age(system: System, terminal: Terminal
     shown = terminal.ask("treasury", "show", "Shop")
     assert shown["waiting_by_age"] == {"EUR": {"under a day": "9.00"}}
     assert "under a day" in terminal.say("treasury", "show", "Shop")
+    assert terminal.ask("treasury") == [
+        shown | {"waiting_for_evidence": terminal.ask("treasury")[0]["waiting_for_evidence"]}
+    ]
+    assert "STORE Shop" in terminal.say("treasury")
 
 
 def test_evidence_is_taken_from_a_file(system: System, terminal: Terminal, tmp_path: Path) -> None:

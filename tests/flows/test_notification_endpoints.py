@@ -316,8 +316,8 @@ def test_what_a_store_without_an_endpoint_missed_is_sent_to_its_first(system: Sy
     assert "notifications resent" in acts(system, ident)
 
 
-def test_a_range_is_sent_again_from_its_beginning_to_before_its_end(system: System) -> None:
-    shops = Shops()
+def test_a_range_is_sent_again_from_its_beginning_to_before_its_end(sqlite_system: System) -> None:
+    system, shops = sqlite_system, Shops()
     ident = first(system)["id"]
     with telling(system, shops) as ours:
         news(ours, 2, about="before")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from checkout.errors import LostRace
 from checkout.store import endpoints
 from checkout.store import notifications as rows
 from checkout.store.tables import notification_delivery
@@ -253,6 +254,20 @@ def test_what_a_lease_has_no_time_left_for_goes_back(sqlite_system: System) -> N
         ours.services.notifications.step(ident, "slow")
         assert shops.arrivals == []
         ours.work()
+    assert shops.ids("shop.example") == [message_of(system, subject)]
+
+
+def test_what_another_worker_has_delivered_meanwhile_is_not_sent_again(system: System) -> None:
+    """A process that stood still for longer than its lease wakes up with a delivery that is done."""
+    shops = Shops()
+    with telling(system, shops) as ours:
+        (subject,) = news(ours, 1)
+        with system.database.write() as unit:
+            (ident,) = Turns(SENDERS).claim(unit, now=system.clock.now, lease=LEASE, token="slow")
+        system.clock.advance(minutes=3)
+        ours.work()
+        with pytest.raises(LostRace):
+            ours.services.notifications.step(ident, "slow")
     assert shops.ids("shop.example") == [message_of(system, subject)]
 
 

@@ -187,8 +187,11 @@ def test_gone_disables_the_endpoint_at_once(system: System) -> None:
     assert len(system.shop.heard) == 1
 
 
-def test_one_message_that_cannot_be_taken_holds_up_no_other_and_ends_in_a_case_of_its_own(system: System) -> None:
+def test_one_message_that_cannot_be_taken_holds_up_no_other_and_ends_in_a_case_of_its_own(
+    sqlite_system: System,
+) -> None:
     """An endpoint that refuses one order for ever is no endpoint that fails: it is never left alone for long, or disabled."""
+    system = sqlite_system
     poison: list[str] = []
 
     def picky(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Every no, silence and contradiction of Stables on the way to the bank, each played by a script; nothing is sent twice."""
+"""Every no, silence and contradiction of Stables up to the transfer, each played by a script; nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from typing import Any
 import httpx
 import pytest
 
-from checkout.app import build
-from checkout.config import Settings
 from checkout.errors import LostRace, NotFound, NotPossible
-from checkout.rules.work import PAYOUT_SILENCE
 from checkout.store import payouts
 from tests.desk import Desk
-from tests.flows.test_account_flow import LIVE
-from tests.system import CUSTOMER, environment
+from tests.flows.payout_desk import (
+    answers,
+    approved,
+    awaiting,
+    no,
+    proposed,
+    shown,
+    state,
+    wait,
+)
+from tests.system import CUSTOMER
 
 TRANSIENT = {"statusCode": 422, "error": "Unprocessable", "message": "later", "code": "ROUTING_QUOTE_FAILED"}
 
@@ -31,48 +37,6 @@ def desk(fast_folder: Path) -> Iterator[Desk]:
     made.system.close()
 
 
-def no(status: int, message: str = "no", **more: Any) -> httpx.Response:
-    return httpx.Response(status, json={"statusCode": status, "error": "E", "message": message, **more})
-
-
-def proposed(desk: Desk) -> str:
-    out = desk.system.services.payouts.propose(desk.system.store.id, account_id=None, who="ann")
-    desk.system.work()
-    return out
-
-
-def approved(desk: Desk) -> str:
-    """Approved, and its transfer asked for."""
-    out = proposed(desk)
-    desk.system.services.payouts.approve(out, min_credit=None, who="ann")
-    desk.system.work()
-    return out
-
-
-def awaiting(desk: Desk) -> str:
-    out = approved(desk)
-    desk.says(out, "awaiting_funds_collection")
-    assert state(desk, out) == "awaiting_funding"
-    return out
-
-
-def shown(desk: Desk, out: str) -> dict[str, Any]:
-    return desk.system.services.payouts.show(out)
-
-
-def state(desk: Desk, out: str) -> str:
-    return str(shown(desk, out)["state"])
-
-
-def wait(desk: Desk, **duration: float) -> None:
-    desk.system.clock.advance(**duration)
-    desk.system.work()
-
-
-def answers(desk: Desk, path: str, *given: httpx.Response | Exception) -> None:
-    desk.script.next_answers[path] = list(given)
-
-
 def test_what_nobody_knows_is_not_found(desk: Desk) -> None:
     verbs = desk.system.services.payouts
     with pytest.raises(NotFound):
@@ -82,7 +46,7 @@ def test_what_nobody_knows_is_not_found(desk: Desk) -> None:
             act("out_none", who="ann")
 
 
-# --- the customer --------------------------------------------------------------------------------------------------
+# --- the customer ------------------------------------------------------------------------------------------------------
 
 
 def test_a_customer_that_cannot_be_read_now_is_read_later(desk: Desk) -> None:
@@ -108,7 +72,7 @@ def test_a_customer_that_stables_does_not_show_holds_the_payout(desk: Desk, stat
     assert state(desk, out) == "quoted"
 
 
-# --- the quote -----------------------------------------------------------------------------------------------------
+# --- the quote ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_quote_whose_answer_is_lost_is_asked_for_under_another_key(desk: Desk) -> None:
@@ -168,7 +132,7 @@ def test_a_step_whose_lease_is_another_workers_does_nothing(desk: Desk) -> None:
     assert state(desk, out) == "proposed"
 
 
-# --- the transfer --------------------------------------------------------------------------------------------------
+# --- the transfer ------------------------------------------------------------------------------------------------------
 
 
 def test_a_pause_between_the_reads_and_the_first_byte_sends_nothing(desk: Desk) -> None:
@@ -290,85 +254,3 @@ def test_an_address_that_served_before_is_never_used_again(desk: Desk) -> None:
     out = approved(desk)
     desk.says(out, "awaiting_funds_collection")
     assert "has served another transfer" in shown(desk, out)["note"]
-
-
-# --- reveal and funding --------------------------------------------------------------------------------------------
-
-
-def test_reveal_is_refused_while_stables_is_silent_and_late_in_the_window(desk: Desk) -> None:
-    out = awaiting(desk)
-    reveal = desk.system.services.payouts.reveal
-    answers(desk, "transfers/", no(503))
-    with pytest.raises(NotPossible, match="could not be asked"):
-        reveal(out, who="ann")
-    first, second = reveal(out, who="ann"), reveal(out, who="ben")
-    assert first.address == second.address
-    desk.system.clock.advance(hours=1)
-    with pytest.raises(NotPossible, match="of the funding window are left"):
-        reveal(out, who="ann")
-
-
-def test_a_transfer_whose_mandate_was_voided_is_never_shown(desk: Desk) -> None:
-    out = awaiting(desk)
-    (account,) = desk.system.services.payout_accounts.list("Shop")
-    desk.system.services.payout_accounts.retire(account["id"], who="ann")
-    with pytest.raises(NotPossible, match="holds no more: the payout account was retired"):
-        desk.system.services.payouts.reveal(out, who="ann")
-
-
-def test_a_deposit_is_asked_for_once_whatever_the_sandbox_answers(desk: Desk) -> None:
-    out = awaiting(desk)
-    verbs = desk.system.services.payouts
-    verbs.reveal(out, who="ann")
-    path = f"transfers/{desk.script.only()['id']}/sandbox/"
-    answers(desk, path, no(422, "not now"), httpx.ReadTimeout("silence"))
-    with pytest.raises(NotPossible, match="the sandbox refused: not now"):
-        verbs.simulate_deposit(out, who="ann")
-    with pytest.raises(NotPossible, match="did not answer"):
-        verbs.simulate_deposit(out, who="ann")
-    with pytest.raises(NotPossible, match="never asked for twice"):
-        verbs.simulate_deposit(out, who="ann")
-    desk.says(out, "funds_collected")
-    with pytest.raises(NotPossible, match="has the funds"):
-        verbs.simulate_deposit(out, who="ann")
-
-
-def test_what_a_person_paid_is_named_once(desk: Desk) -> None:
-    out = awaiting(desk)
-    verbs = desk.system.services.payouts
-    verbs.reveal(out, who="ann")
-    verbs.funded(out, tx_hash=None, who="ann")
-    with pytest.raises(NotPossible, match="paid once"):
-        verbs.funded(out, tx_hash=None, who="ann")
-    tx = "0x" + "ab" * 32
-    verbs.funded(out, tx_hash=tx, who="ann")
-    with pytest.raises(NotPossible, match=r"stored for payout|paid once"):
-        verbs.funded(out, tx_hash="0x" + "cd" * 32, who="ann")
-    with pytest.raises(NotPossible):
-        verbs.approve(out, min_credit="8,50", who="ann")
-
-
-def test_funds_at_an_address_nobody_was_shown_open_a_case(desk: Desk) -> None:
-    out = awaiting(desk)
-    desk.says(out, "funds_collected")
-    assert "funded_without_reveal" in desk.system.cases()
-    assert state(desk, out) == "funded"
-
-
-def test_a_transfer_that_does_not_move_for_days_is_somebodys_to_ask_about(desk: Desk) -> None:
-    out = awaiting(desk)
-    desk.system.services.payouts.reveal(out, who="ann")
-    desk.says(out, "payment_submitted")
-    wait(desk, seconds=PAYOUT_SILENCE.total_seconds() + 60)
-    assert "payout_silent" in desk.system.cases()
-
-
-def test_live_mode_simulates_nothing(desk: Desk) -> None:
-    url = desk.system.database.url.render_as_string(hide_password=False)
-    live = build(
-        Settings.from_env({**environment(url, **LIVE)}), stable_mint_transport=httpx.MockTransport(lambda _: no(503)),
-        stables_transport=httpx.MockTransport(lambda _: no(503)), storefront_transport=httpx.MockTransport(lambda _: no(503)),
-    )  # fmt: skip
-    with pytest.raises(NotPossible, match="only the sandbox"):
-        live.payouts.simulate_deposit("out_any", who="ann")
-    live.close()

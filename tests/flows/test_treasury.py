@@ -10,7 +10,7 @@ from checkout.errors import NotFound, NotPossible, RequestRefused
 from checkout.store import moves, payments, payouts, stores
 from checkout.store.records import DepositRow
 from checkout.treasury import DEPOSITS_MAX, Recorded
-from tests.system import System
+from tests.system import BANK, System
 
 ASSET = "USDC@polygon"
 
@@ -346,10 +346,33 @@ def test_what_was_declared_is_taken_back_when_the_money_turns_out_to_be_elsewher
     assert system.cases() == ["foreign_destination"]
     assert system.services.treasury.overview(system.store.id)["treasury"] == [
         {"book": "treasury_free", "asset": "USDC@polygon", "amount": "0.000000"},
+        {"book": "treasury_reserved", "asset": "USDC@polygon", "amount": "0.000000"},
+        {"book": "treasury_in_transit", "asset": "USDC@polygon", "amount": "0.000000"},
         {"book": "unallocated", "asset": "USD", "amount": "9.00"},
     ]
     system.hear(session, "submitted")  # the same news again, or other news, changes nothing more
     assert system.balances() == {"shopper_receivable/USD": -900, "unallocated/USD": 900}
+    assert system.services.report.balance()["balanced"]
+
+
+def test_what_a_person_recorded_or_a_payout_holds_is_not_taken_back(sqlite_system: System) -> None:
+    system = sqlite_system
+    entered = deposit(system)
+    record(system, entered.id, amount="9.71")
+    before = system.balances()
+    session = system.sessions(entered.payment_id)[0]
+    system.hear(session, "created", version="v1", blockchainDestinationType="Customer")
+    assert system.balances() == before
+    declare_pegs(system)
+    declared = deposit(system, currency="USD")
+    system.services.payout_accounts.add(system.store.id, BANK, who="ann")
+    system.services.payouts.propose(system.store.id, account_id=None, who="ann")
+    held = system.balances()
+    assert held["treasury_reserved/USDC@polygon"] == 9_710_000 + 9_000_000
+    session = system.sessions(declared.payment_id)[0]
+    system.hear(session, "created", version="v1", blockchainDestinationType="Customer")
+    assert system.balances() == held
+    assert system.cases().count("foreign_destination") == 2
     assert system.services.report.balance()["balanced"]
 
 
@@ -393,7 +416,11 @@ def test_the_overview_shows_what_is_held_and_what_waits_for_evidence_oldest_firs
     third = deposit(system, amount="2.00")
     record(system, third.id, amount="2.1")
     seen = system.services.treasury.overview(system.store.name)
-    assert seen["treasury"] == [{"book": "treasury_free", "asset": ASSET, "amount": "2.100000"}]
+    assert [(one["book"], one["asset"], one["amount"]) for one in seen["treasury"]] == [
+        ("treasury_free", ASSET, "2.100000"),
+        ("treasury_reserved", ASSET, "0.000000"),
+        ("treasury_in_transit", ASSET, "0.000000"),
+    ]
     assert [(one["deposit"], one["amount"], one["currency"]) for one in seen["waiting_for_evidence"]] == [
         (first.id, "9.00", "EUR"),
         (second.id, "5.00", "EUR"),

@@ -336,9 +336,11 @@ def test_a_worker_that_cannot_look_for_work_goes_on_trying(running_postgresql: S
     worker = services.worker("hopeful")
     running = threading.Thread(target=worker.run)
     running.start()
-    time.sleep(0.5)
+    wanted = {"event-0", "session-0", "payout-0", "notification-0", "payment-0"}
+    until(lambda: wanted <= {thread.name for thread in threading.enumerate()})
+    time.sleep(0.5)  # each has looked by now, in vain
     names = {thread.name for thread in threading.enumerate()}
     worker.stop()
     running.join()
     services.close()
-    assert {"event-0", "session-0", "payout-0", "notification-0", "payment-0"} <= names
+    assert wanted <= names
