@@ -62,7 +62,7 @@ CALLS: Final = (
 #: Commits that there are only where another process was killed before: the call and the moment of that kill.
 LURES: Final = MappingProxyType({"refund_sending.step refund:unknown": ("send withdrawal", Moment.RECEIVED.value)})
 #: After so long a lure has done nothing for its commit, and is laid again.
-LURE_S: Final = 8.0
+LURE_S: Final = 12.0
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -51,6 +51,9 @@ STABLE_MINT_NEEDED: Final = MappingProxyType(
         "refund_sending._record refund:unknown": FAIR | {"withdrawal_outcome": "error_500_before_work"},
         "refund_resolving.resolve refund:sent": FAIR | {"withdrawal_end": "silent"},
         "events.step refund:failed": FAIR | {"withdrawal_end": "failed_after_accepted"},
+        "events.step refund:accepted": FAIR,
+        "events.step refund:sent": FAIR,
+        "refund_sending._record": FAIR,
     }
 )
 WEATHER_EVERY_S: Final = 2.0
