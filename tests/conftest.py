@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,12 @@ from tests.javascript_runtime import NoJavaScript, modules, node_or_reason
 from tests.postgres import Server, server_or_reason
 from tests.system import System, make_system
 
-#: The tests of these folders run once per database.
-BOTH = ("sqlite", "postgresql")
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_works() -> None:
+    """What we start can be interrupted, even where a shell has put the suite in the background, deaf to Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,9 +39,15 @@ def plain_log() -> None:
 
 
 @pytest.fixture(scope="session")
-def running_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def disk_matters() -> bool:
+    """Whether PostgreSQL waits for its disk. Where nothing kills the machine it need not."""
+    return False
+
+
+@pytest.fixture(scope="session")
+def running_postgresql(tmp_path_factory: pytest.TempPathFactory, disk_matters: bool) -> Iterator[Server]:
     """A real PostgreSQL server. The suite brings it itself."""
-    server, reason = server_or_reason(tmp_path_factory.mktemp("pg"))
+    server, reason = server_or_reason(tmp_path_factory.mktemp("pg"), durable=disk_matters)
     if server is None:
         _lacking(f"no PostgreSQL server: {reason}")
     yield server

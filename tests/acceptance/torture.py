@@ -41,6 +41,8 @@ from tests.postgres import server_or_reason
 RANDOM_KILLS: Final = 22
 #: Seconds between two random kills.
 PAUSES: Final = (0.02, 0.35)
+#: All of them have long been by then.
+RANDOM_S: Final = 60.0
 OPERATORS: Final = 8
 CLERKS: Final = 2
 #: A round that has not met all of its points by then says which it missed.
@@ -255,9 +257,11 @@ class Round:
         return arming.missing()
 
     def kill_at_random(self, count: int) -> None:
-        """Kill a random process after a random pause, so many times."""
+        """Kill a random process after a random pause, until so many were; AssertionError when nothing is left to kill."""
         with self.timed("random kills"):
-            for _ in range(count):
+            end = time.monotonic() + RANDOM_S
+            while self.outcome.random_kills.total() < count:
+                assert time.monotonic() < end, f"only {self.outcome.random_kills.total()} processes to kill"
                 time.sleep(self.chance.uniform(*PAUSES))
                 victims = self.world.victims()
                 if not victims:

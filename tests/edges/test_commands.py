@@ -56,13 +56,16 @@ def test_every_command_takes_json_and_explains_itself(words: str, command: click
 def test_acts_that_are_stored_take_a_name() -> None:
     recorded = {
         "accounts add", "accounts check", "accounts confirm", "accounts replace", "accounts retire", "cases close",
-        "customers erase", "deposits allocate", "deposits settled", "events replay", "events reverify", "evidence",
-        "payouts approve", "payouts cancel", "payouts funded", "payouts propose", "payouts resolve", "payouts retry",
-        "payouts reveal", "payouts simulate-deposit", "people add", "policies guard", "policies pause",
-        "policies resume", "policies set", "reconcile", "refunds approve", "refunds details", "refunds request",
-        "refunds resolve", "refunds rule", "restore", "stables link", "stables setup", "stables webhooks",
-        "statement confirm", "stores create", "stores key", "stores pause", "stores resume", "stores revoke",
-        "stores rule", "stores set", "treasury import", "treasury record",
+        "customers erase", "deposits allocate", "deposits known-as", "deposits settled", "events replay",
+        "events reverify", "evidence", "notifications add", "notifications disable", "notifications enable",
+        "notifications remove", "notifications resend", "notifications rotate", "notifications set",
+        "notifications test", "payouts approve", "payouts cancel", "payouts funded", "payouts propose",
+        "payouts resolve", "payouts retry", "payouts reveal", "payouts simulate-deposit", "people add",
+        "policies guard", "policies pause", "policies resume", "policies set", "reconcile", "refunds approve",
+        "refunds details", "refunds request", "refunds resolve", "refunds rule", "restore", "stables link",
+        "stables setup", "stables webhooks", "statement confirm", "statement limit", "stores create", "stores key",
+        "stores pause", "stores resume", "stores revoke", "stores rule", "stores set", "treasury import",
+        "treasury record",
     }  # fmt: skip
     named = {words for words, one in every_command() if "--as" in [name for each in one.params for name in each.opts]}
     assert named == recorded
