@@ -255,6 +255,21 @@ def test_whatever_state_the_backup_remembers_the_payout_ends_before_a_person(sql
     assert desk.system.cases() == ["forgotten_transfer"]
 
 
+def test_a_payout_whose_transfer_is_not_remembered_is_left_to_a_person_however_often_it_is_looked_at(
+    sqlite_desk: Desk,
+) -> None:
+    desk, services = sqlite_desk, sqlite_desk.system.services
+    desk.settled("9.00", received="9.71", fee="0")
+    out = services.payouts.propose(desk.system.store.id, account_id=None, who="ann")
+    desk.system.work()
+    with desk.system.database.write() as unit:
+        rows.update_payout(unit, out, state="needs_decision", due_at=desk.system.clock.now)
+    desk.system.work()
+    shown = services.payouts.show(out)
+    assert (shown["state"], shown["note"]) == ("needs_decision", "waits for a person")
+    assert desk.script.transfers == {}
+
+
 def test_a_transfer_of_another_installation_is_not_ours_and_one_that_is_gone_is_named(sqlite_desk: Desk) -> None:
     desk, services = sqlite_desk, sqlite_desk.system.services
     desk.settled("9.00", received="9.71", fee="0")
