@@ -48,7 +48,7 @@ def test_no_page_has_a_sentence_of_another_language(
         texts = {}
         with opened(SCENES[name], installation, made, name) as url:
             for language, reader in readers.items():
-                reader.expect("404")
+                reader.expect(str(SCENES[name].code))
                 reader.page.goto(url, wait_until="domcontentloaded")
                 assert reader.page.locator("html").get_attribute("lang") == language, name
                 texts[language] = set(reader.page.evaluate(TEXTS))
