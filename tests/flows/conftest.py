@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.desk import Desk
 from tests.postgres import Server
 from tests.system import System, make_system
 
@@ -49,6 +50,22 @@ def sqlite_system(fast_folder: Path) -> Iterator[System]:
     made = make_system(f"sqlite:///{fast_folder / 'alone.db'}")
     yield made
     made.close()
+
+
+@pytest.fixture
+def desk(database_url: str) -> Iterator[Desk]:
+    """A payout desk on each database."""
+    made = Desk(database_url)
+    yield made
+    made.system.close()
+
+
+@pytest.fixture
+def sqlite_desk(fast_folder: Path) -> Iterator[Desk]:
+    """The same on SQLite alone."""
+    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
+    yield made
+    made.system.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,20 +14,6 @@ from checkout.store import events, payouts
 from checkout.store.tables import customer, payment_link, refund, settlement_record
 from tests.desk import Desk
 from tests.system import System
-
-
-@pytest.fixture
-def desk(database_url: str) -> Iterator[Desk]:
-    made = Desk(database_url)
-    yield made
-    made.system.close()
-
-
-@pytest.fixture
-def sqlite_desk(fast_folder: Path) -> Iterator[Desk]:
-    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
-    yield made
-    made.system.close()
 
 
 def stages(system: System, **asked: Any) -> dict[str, dict[str, Any]]:

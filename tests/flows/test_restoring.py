@@ -37,20 +37,6 @@ def either_ramp(database_url: str) -> Iterator[Offramp]:
         made.system.close()
 
 
-@pytest.fixture
-def desk(database_url: str) -> Iterator[Desk]:
-    made = Desk(database_url)
-    yield made
-    made.system.close()
-
-
-@pytest.fixture
-def sqlite_desk(fast_folder: Path) -> Iterator[Desk]:
-    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
-    yield made
-    made.system.close()
-
-
 def quoted(ramp: Offramp) -> str:
     ramp.settled()
     ramp.account()

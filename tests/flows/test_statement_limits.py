@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from checkout.errors import NotFound, RequestRefused
 from checkout.store import moves
 from tests.desk import Desk
-
-
-@pytest.fixture
-def desk(database_url: str) -> Iterator[Desk]:
-    made = Desk(database_url)
-    yield made
-    made.system.close()
-
-
-@pytest.fixture
-def sqlite_desk(fast_folder: Path) -> Iterator[Desk]:
-    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
-    yield made
-    made.system.close()
 
 
 def unexplained(desk: Desk) -> str:

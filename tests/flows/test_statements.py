@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import event, insert, select, update
@@ -23,20 +22,6 @@ from tests.desk import Desk
 from tests.system import System
 
 PAID = ("9.00", "5.00", "3.33")
-
-
-@pytest.fixture
-def desk(database_url: str) -> Iterator[Desk]:
-    made = Desk(database_url)
-    yield made
-    made.system.close()
-
-
-@pytest.fixture
-def sqlite_desk(fast_folder: Path) -> Iterator[Desk]:
-    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
-    yield made
-    made.system.close()
 
 
 def test_orders_reach_the_bank_to_the_last_cent(desk: Desk) -> None:
