@@ -93,8 +93,10 @@ def _payouts(results: Sequence[payouts.Result]) -> list[str]:
         lines += [
             f"{result.database + f', {result.deposits:,} deposits':<34}{result.floor_s:>8.0f}/s{result.steps_s:>9.0f}/s"
             f"{result.ratio:>8.2f}  {payouts_verdict(result)}",
-            f"  the worker: {result.cpu_ms:.1f} ms of CPU a step; {result.early_mb:.0f} MB after the first tenth, "
-            f"{result.late_mb:.0f} MB at the end",
+            f"{'  (an outbox on the bare driver)':<34}{result.driver_s:>8.0f}/s{'':>11}"
+            f"{result.steps_s / result.driver_s:>8.2f}",
+            f"  the worker: {result.cpu_ms:.1f} ms of CPU a step, memory at the end {result.growth:.2f} of the first tenth's; "
+            f"a statement is drawn in {result.statement_ms:.0f} ms",
         ]
     return lines
 

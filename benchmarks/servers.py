@@ -77,15 +77,15 @@ def upstream(delay_ms: int, log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def outbox(database_url: str, upstream_url: str, log: Path) -> Iterator[Callable[[int], float]]:
-    """The bare outbox; a function that has it work off so many rows and returns the seconds that took."""
+def outbox(database_url: str, upstream_url: str, log: Path) -> Iterator[Callable[[str, int], float]]:
+    """The bare outboxes; a function that has the named one work off so many rows and returns the seconds that took."""
     command = [sys.executable, "-m", "benchmarks.outbox", database_url, upstream_url]
     with process(command, os.environ, log) as child:
 
-        def work_off(steps: int) -> float:
+        def work_off(kind: str, steps: int) -> float:
             assert child.stdin is not None
             assert child.stdout is not None
-            print(steps, file=child.stdin, flush=True)
+            print(kind, steps, file=child.stdin, flush=True)
             return float(child.stdout.readline())
 
         yield work_off

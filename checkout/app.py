@@ -136,9 +136,10 @@ class Services:
         if row.payout_state is PayoutState.APPROVED and not self.restoring.may_move(row, token):
             return
         early = (PayoutState.PROPOSED, PayoutState.QUOTED, PayoutState.APPROVED)
-        (self.offramp if row.payout_state in early else self.following).step(row, token)
-        self.statements.look(ident)
-        self.clockwork.heard_of(row)
+        if row.payout_state in early:
+            self.offramp.step(row, token)
+        elif self.following.step(row, token) is PayoutState.COMPLETED:
+            self.statements.look(ident)
 
     def worker(self, name: str) -> Worker:
         """A worker over all kinds of work."""

@@ -147,9 +147,13 @@ class Worker:
         while not self._stop.is_set():
             heard = line.bell.rung
             try:
-                busy = self._work_off(line)
-                if not busy:
-                    line.bell.rest(heard, self._until_due(line, idle))
+                wait = self._until_due(line, idle)
+                if wait > timedelta(0):
+                    line.bell.rest(heard, wait)
+                    continue
+                while self._work_off(line):
+                    pass
+                line.bell.rest(heard, SHORTEST)  # what is due is in other hands
             except StoreUnavailable:
                 log.warning("the database is away", worker=self._name, line=line.name)
                 self._stop.wait(AWAY.total_seconds())
@@ -158,26 +162,24 @@ class Worker:
                 self._stop.wait(AWAY.total_seconds())
 
     def _until_due(self, line: Line, idle: timedelta) -> timedelta:
-        """How long there is nothing to do, as far as is known: at most ``idle``."""
-        due_at = self._next_due(line)
-        return idle if due_at is None else max(SHORTEST, min(idle, due_at - self._context.clock()))
+        """How long there is nothing to do, as far as is known: at most ``idle``. Zero or less when something is due."""
+        with self._context.database.read() as unit:
+            due_at = self._next_due(unit, line)
+        return idle if due_at is None else min(idle, due_at - self._context.clock())
 
-    def _next_due(self, line: Line) -> datetime | None:
-        context = self._context
-        with context.database.read() as unit:
-            if line.turns is not None:
-                return line.turns.next_due(unit, now=context.clock())
-            return next_due(unit, line.table, now=context.clock())
+    def _next_due(self, unit: Unit, line: Line) -> datetime | None:
+        now = self._context.clock()
+        return line.turns.next_due(unit, now=now) if line.turns is not None else next_due(unit, line.table, now=now)
 
     def turn(self) -> int:
-        """Claim and do some of every kind of work; how many steps were taken. Every kind gets its turn."""
-        return sum(self._work_off(line) for line in self._lines)
+        """Claim and do some of every kind of work that is due; how many steps were taken. Every kind gets its turn."""
+        return sum(self._work_off(line) for line in self._lines if self._until_due(line, IDLE) <= timedelta(0))
 
     def _work_off(self, line: Line) -> int:
+        """Claim some of what is due and do a step of each; how many. Nothing due costs a transaction that writes nothing."""
         context = self._context
         token = sealing.token()
-        due_at = self._next_due(line)
-        if due_at is None or due_at > context.clock():
+        if self._stop.is_set():
             return 0
         try:
             with context.database.write() as unit:

@@ -31,25 +31,45 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """Everything a payout's statement is made of, read at one moment."""
+class CreditFacts:
+    """What explains a payout's credit, whatever it was made of, read at one moment."""
 
     row: PayoutRow
-    sources: tuple[Source, ...]
-    records: tuple[SettlementRecordRow, ...]
     credit: Credit | None
     quote: QuoteRow | None
     limit: Limit  #: of what the provider may leave unexplained
-    drawn_minor: int  #: left beyond the payout's own amount, as a person has found
     postings: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts(CreditFacts):
+    """Everything a payout's statement is made of, read at one moment."""
+
+    sources: tuple[Source, ...]
+    records: tuple[SettlementRecordRow, ...]
+    drawn_minor: int  #: left beyond the payout's own amount, as a person has found
     posted: Mapping[tuple[str, str], int]
     posted_by_source: Mapping[str, Mapping[tuple[str, str], int]]
 
 
+def credit_facts_of(unit: Unit, row: PayoutRow) -> CreditFacts:
+    transfer = payouts.transfer_of(unit, row.id)
+    quote_id = row.quote_id if transfer is None else transfer.quote_id
+    return CreditFacts(
+        row=row,
+        credit=credit_of(unit, row),
+        quote=None if quote_id is None else payouts.quote_by_id(unit, quote_id),
+        limit=explaining.limit_of(unit, row.store_id),
+        postings=ledger.postings_of(unit, row.id),
+    )
+
+
 def facts_of(unit: Unit, ident: str) -> Facts:
+    """Raises NotFound without such a payout."""
     row = payouts.payout_by_id(unit, ident)
     if row is None:
         raise NotFound("payout", ident)
+    known = credit_facts_of(unit, row)
     everything = payouts.items_of(unit, ident)
     items = [item for item in everything if item["drawn_by"] is None]
     records = payouts.settlement_records(unit, [item["source"] for item in items])
@@ -65,17 +85,15 @@ def facts_of(unit: Unit, ident: str) -> Facts:
         else _source(item, records.get(item["source"]), deposits, nets)
         for item in items
     )
-    transfer = payouts.transfer_of(unit, ident)
-    quote_id = row.quote_id if transfer is None else transfer.quote_id
     return Facts(
         row=row,
+        credit=known.credit,
+        quote=known.quote,
+        limit=known.limit,
+        postings=known.postings,
         sources=sources,
         records=tuple(records.values()),
-        credit=credit_of(unit, row),
-        quote=None if quote_id is None else payouts.quote_by_id(unit, quote_id),
-        limit=explaining.limit_of(unit, row.store_id),
         drawn_minor=sum(item["amount_minor"] for item in everything if item["drawn_by"] is not None),
-        postings=ledger.postings_of(unit, ident),
         posted=nets[ident],
         posted_by_source={
             item["source"]: {(Book.FREE.value, on_network(row.asset, row.network)): rests[item["source"]].free_minor}
@@ -151,7 +169,7 @@ def credited(postings: Sequence[Mapping[str, Any]], currency: str) -> int:
     return _moved(postings, currency, Book.BANK, Book.EXCHANGE) + back
 
 
-def explanation(facts: Facts) -> Explanation | None:
+def explanation(facts: CreditFacts) -> Explanation | None:
     if facts.quote is None or facts.credit is None:
         return None
     stated = [StatedFee(name, currency, amount) for name, currency, amount in json.loads(facts.quote.fees)]

@@ -18,8 +18,10 @@ from checkout.errors import AmountRefused, NotFound, NotPossible, RequestRefused
 from checkout.explaining.statement_facts import (
     CREDITED,
     Credit,
+    CreditFacts,
     Facts,
     check,
+    credit_facts_of,
     credit_of,
     credited,
     explanation,
@@ -92,7 +94,7 @@ class Statements:
             row = payouts.payout_by_id(unit, ident)
             if row is None or row.payout_state is not PayoutState.COMPLETED or row.credit_minor is None:
                 return
-            if not _needs_a_look(facts_of(unit, ident), cases_on(unit, ident)):
+            if not _needs_a_look(credit_facts_of(unit, row), cases_on(unit, ident)):
                 return
         now = self._context.clock()
         with self._context.database.write() as unit:
@@ -202,7 +204,10 @@ class Statements:
 
     def _judge(self, unit: Unit, ident: str, now: datetime) -> None:
         """Open the case of a remainder above the limit, or close it when later news has explained it."""
-        facts = facts_of(unit, ident)
+        row = payouts.payout_by_id(unit, ident)
+        if row is None:  # pragma: no cover - a payout is never deleted
+            return
+        facts = credit_facts_of(unit, row)
         told = explanation(facts)
         if told is None or facts.credit is None:
             return
@@ -223,7 +228,7 @@ class Statements:
             )
 
 
-def _needs_a_look(facts: Facts, cases: Sequence[Mapping[str, Any]]) -> bool:
+def _needs_a_look(facts: CreditFacts, cases: Sequence[Mapping[str, Any]]) -> bool:
     """Whether anything of a completed payout is other than it should be stored: most are not, and cost no commit."""
     told, credit = explanation(facts), facts.credit
     if credit is None:  # pragma: no cover - its row has one

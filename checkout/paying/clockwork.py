@@ -9,16 +9,16 @@ from checkout.errors import NotFound
 from checkout.paying.reckoning import expires_at, next_look, reckon, silent_since, tell_by_clock
 from checkout.rules.payments import NOTIFIED_BY_CLOCK, Status
 from checkout.rules.work import SENDER_LAST_TRY
-from checkout.store import payments, payouts
+from checkout.store import payments
 from checkout.store.engine import Unit
-from checkout.store.moves import cases_on, close_by_proof, reopen_case
-from checkout.store.records import PaymentRow, PayoutRow
+from checkout.store.moves import reopen_case
+from checkout.store.records import PaymentRow
 from checkout.store.tables import payment as payment_table
 from checkout.store.work import release
 
 
 class Clockwork:
-    """The worker's look at a payment whose time has come, and the end of a payout's silence."""
+    """The worker's look at a payment whose time has come."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -37,19 +37,6 @@ class Clockwork:
                 tell_by_clock(unit, context, payment, now=now)
             due_at = self._look_for_silence(unit, payment, status, now)
             release(unit, payment_table, ident, token, due_at=due_at, attempts=0)
-
-    def heard_of(self, before: PayoutRow) -> None:
-        """Close a payout's case of silence when its step has brought news of the transfer."""
-        with self._context.database.read() as unit:
-            after = payouts.payout_by_id(unit, before.id)
-            if after is None or (after.state, after.provider_status) == (before.state, before.provider_status):
-                return
-            cases = cases_on(unit, before.id)
-        if not any(one["kind"] == "payout_silent" and one["closed_at"] is None for one in cases):
-            return
-        with self._context.database.write() as unit:
-            note = f"the transfer is {after.provider_status or after.state} now"
-            close_by_proof(unit, kind="payout_silent", subject=before.id, note=note, at=self._context.clock())
 
     def _read(self, unit: Unit, ident: str, *, lock: bool = False) -> PaymentRow:
         payment = payments.payment_by_id(unit, ident, lock=lock)

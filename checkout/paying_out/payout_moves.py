@@ -12,7 +12,7 @@ from checkout.rules.money import Money
 from checkout.rules.payouts import DEAD, PROGRESS, PayoutState, check_move
 from checkout.store import ledger, notifications, payouts
 from checkout.store.engine import Unit
-from checkout.store.moves import WORKER, close_by_proof, record_move, reopen_case
+from checkout.store.moves import WORKER, record_move, reopen_case
 from checkout.store.records import PayoutRow
 from checkout.store.tables import payout as payout_table
 from checkout.store.work import release
@@ -106,7 +106,6 @@ def _post(unit: Unit, row: PayoutRow, after: PayoutState, values: dict[str, Any]
         post_reserved(unit, row, Book.IN_TRANSIT, at=now)
     if after is PayoutState.COMPLETED:
         _post_credit(unit, row, values, now=now)
-        close_by_proof(unit, kind="payout_silent", subject=row.id, note="completed", at=now)
 
 
 def post_reserved(unit: Unit, row: PayoutRow, to: Book, *, at: datetime) -> None:

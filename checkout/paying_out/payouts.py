@@ -30,6 +30,7 @@ from checkout.store.moves import record_act, record_move
 from checkout.store.records import PayoutRow, TransferRow
 from checkout.store.tables import attempt, funding, payout
 from checkout.store.work import wake
+from checkout.treasury import free_balance
 
 
 class Payouts:
@@ -53,7 +54,8 @@ class Payouts:
             if why is not None:
                 raise NotPossible(why)
             sources = sources_of(unit, store.id, account.asset, account.network)
-            return propose_in(unit, context, account, sources, who=who, now=now)
+            free = free_balance(unit, store.id, account.asset, account.network)
+            return propose_in(unit, context, account, sources, free=free, who=who, now=now)
 
     def approve(
         self, ident: str, *, min_credit: str | None, who: str, valid_for: timedelta | None = None

@@ -147,11 +147,17 @@ class Policies:
             if why is not None or account is None:
                 self._wait(unit, row, token, account, why or "", now)
                 return
-            choice = self._choose(unit, row)
+            sources = sources_of(unit, row.store_id, row.asset, row.network)
+            free = free_balance(unit, row.store_id, row.asset, row.network)
+            choice = choose(
+                Kind(row.kind), _within(sources, free), threshold=row.threshold_minor, minimum=row.minimum_minor,
+                maximum=row.maximum_minor,
+            )  # fmt: skip
             for batch in choice.batches[:BATCHES_MAX]:
                 propose_in(
-                    unit, context, account, batch, who=by_policy(row.id), now=now, policy_id=row.id
+                    unit, context, account, batch, free=free, who=by_policy(row.id), now=now, policy_id=row.id
                 )  # fmt: skip
+                free -= sum(minor for _, minor in batch)
             self._report_too_large(unit, row, choice, now)
             more = len(choice.batches) > BATCHES_MAX
             release(
@@ -168,14 +174,6 @@ class Policies:
             )  # fmt: skip
         wait = self._context.scaled(POLL_SLOW)
         release(unit, payout_policy, row.id, token, due_at=now + wait, attempts=row.attempts + 1)
-
-    def _choose(self, unit: Unit, row: PolicyRow) -> Choice:
-        sources = sources_of(unit, row.store_id, row.asset, row.network)
-        free = free_balance(unit, row.store_id, row.asset, row.network)
-        return choose(
-            Kind(row.kind), _within(sources, free), threshold=row.threshold_minor, minimum=row.minimum_minor,
-            maximum=row.maximum_minor,
-        )  # fmt: skip
 
     def _report_too_large(self, unit: Unit, row: PolicyRow, choice: Choice, now: datetime) -> None:
         if not choice.too_large:

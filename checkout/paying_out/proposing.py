@@ -15,24 +15,26 @@ from checkout.store.engine import Unit
 from checkout.store.moves import record_act, record_move
 from checkout.store.records import PayoutAccountRow
 from checkout.store.tables import payout, payout_item
-from checkout.treasury import free_balance
 
 
 def sources_of(unit: Unit, store_id: str, asset: str, network: str) -> list[Source]:
     """Everything free that a payout may be made of, under the treasury's lock: records, allocated shares, rests."""
     payouts.lock_treasury(unit, store_id, asset, network)
-    records = [(one.id, one.free_minor) for one in payouts.free_records(unit, store_id, asset, network)]
+    records = payouts.free_records(unit, store_id, asset, network)
     shares = payouts.allocated_shares(unit, store_id, asset, network)
     return [*records, *shares, *resolutions.free_rests(unit, store_id, asset, network)]
 
 
 def propose_in(
-    unit: Unit, context: Context, account: PayoutAccountRow, sources: Sequence[Source], *, who: str, now: datetime,
-    policy_id: str | None = None,
+    unit: Unit, context: Context, account: PayoutAccountRow, sources: Sequence[Source], *, free: int, who: str,
+    now: datetime, policy_id: str | None = None,
 ) -> str:  # fmt: skip
-    """Reserve these sources for one payout to the account; its id. NotPossible when the treasury does not hold them."""
+    """Reserve these sources for one payout to the account; its id. NotPossible when the treasury does not hold them.
+
+    ``free`` is what the treasury has free at this moment, in minor units, read under its lock.
+    """
     total = sum(minor for _, minor in sources)
-    if total == 0 or total > free_balance(unit, account.store_id, account.asset, account.network):
+    if total == 0 or total > free:
         raise NotPossible(
             f"there is no free {account.asset} on {account.network}; record what Stable Mint delivered with "
             "`checkout treasury record`"

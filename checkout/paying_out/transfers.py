@@ -31,7 +31,7 @@ from checkout.rules.work import (
 )
 from checkout.store import payouts, stores
 from checkout.store.engine import Unit
-from checkout.store.moves import open_case
+from checkout.store.moves import close_by_proof, open_case
 from checkout.store.records import AttemptRow, PayoutAccountRow, PayoutRow, QuoteRow, TransferRow
 from checkout.store.tables import payout as payout_table
 from checkout.store.tables import transfer as transfer_table
@@ -169,8 +169,8 @@ class Following:
 
     # --- polling -------------------------------------------------------------------------------------------------
 
-    def step(self, row: PayoutRow, token: str) -> None:
-        """Read the transfer and follow it."""
+    def step(self, row: PayoutRow, token: str) -> PayoutState:
+        """Read the transfer and follow it; where the payout stands now."""
         context = self._context
         with context.database.read() as unit:
             transfer = payouts.transfer_of(unit, row.id)
@@ -178,11 +178,11 @@ class Following:
             mandates = payouts.mandates_of(unit, row.id)
         if transfer is None or account is None:
             postpone(context, row, token, context.scaled(POLL_SLOW), "waits for a person")
-            return
+            return row.payout_state
         outcome = self._stables.read_transfer(transfer.provider_transfer_id, customer_id=account.stables_customer_id)
         match outcome:
             case Accepted(value=heard):
-                self._follow(row, token, transfer, account, mandates[-1] if mandates else None, heard)
+                return self._follow(row, token, transfer, account, mandates[-1] if mandates else None, heard)
             case Declined(status=status, message=message):
                 postpone(
                     context, row, token, self._poll_wait(row), f"the transfer could not be read, {status}: {message}"
@@ -192,11 +192,12 @@ class Following:
                 postpone(context, row, token, wait, f"the transfer could not be read: {reason}")
             case _:
                 assert_never(outcome)
+        return row.payout_state
 
     def _follow(
         self, row: PayoutRow, token: str, transfer: TransferRow, account: PayoutAccountRow,
         mandate: Mapping[str, Any] | None, heard: Transfer,
-    ) -> None:  # fmt: skip
+    ) -> PayoutState:  # fmt: skip
         context = self._context
         now = context.clock()
         mismatch = self._mismatch(row, transfer, account, mandate, heard)
@@ -205,6 +206,8 @@ class Following:
             seen: dict[str, Any] = {}
             if heard.status != current.provider_status:
                 seen = {"provider_status": heard.status, "provider_status_at": now}
+                note = f"the transfer is {heard.status_text} now"
+                close_by_proof(unit, kind="payout_silent", subject=row.id, note=note, at=now)
             payouts.update_transfer(unit, transfer.id, raw_sealed=context.sealer.seal(heard.raw))
             if mismatch is not None:
                 payouts.update_payout(unit, row.id, **({"provider_status": heard.status} | seen))
@@ -212,9 +215,9 @@ class Following:
                     unit, context, current, token, PayoutState.NEEDS_DECISION, kind="transfer_mismatch", why=mismatch,
                     now=now,
                 )  # fmt: skip
-                return
+                return PayoutState.NEEDS_DECISION
             checked = transfer.checked_at is not None or self._keep_instructions(unit, transfer, heard, now)
-            self._advance(unit, current, token, transfer, heard, seen, checked=checked, now=now)
+            return self._advance(unit, current, token, transfer, heard, seen, checked=checked, now=now)
 
     def _keep_instructions(self, unit: Unit, transfer: TransferRow, heard: Transfer, now: datetime) -> bool:
         """Seal the address once everything agrees. An address that served another transfer is never used again."""
@@ -230,7 +233,7 @@ class Following:
     def _advance(
         self, unit: Unit, row: PayoutRow, token: str, transfer: TransferRow, heard: Transfer, seen: dict[str, Any], *,
         checked: bool, now: datetime,
-    ) -> None:  # fmt: skip
+    ) -> PayoutState:  # fmt: skip
         context = self._context
         revealed = transfer.instructions_revealed_at is not None
         exposed = revealed or transfer.collected_at is not None
@@ -260,7 +263,7 @@ class Following:
         if after is not row.payout_state and after in (PayoutState.NEEDS_DECISION, PayoutState.ON_HOLD):
             payouts.update_payout(unit, row.id, **values)
             self._put_before_a_person(unit, row, token, after, heard, now)
-            return
+            return after
         self._note_silence(unit, row, after, now)
         still = after is row.payout_state
         # an event may have woken what waits for a person: it is looked at once, and goes on waiting for the same reason
@@ -271,6 +274,7 @@ class Following:
             unit, context, row, token, after, cause=f"transfer is {heard.status_text}", now=now, due_at=due_at,
             attempts=row.attempts + 1 if still else 0, note=note, **values,
         )  # fmt: skip
+        return after
 
     def _put_before_a_person(
         self, unit: Unit, row: PayoutRow, token: str, after: PayoutState, heard: Transfer, now: datetime

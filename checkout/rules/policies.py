@@ -53,20 +53,18 @@ def choose(
     least = max(minimum or 1, 1)
     batches: list[tuple[Source, ...]] = []
     current: list[Source] = []
+    held = 0
     for one in fitting:
-        if maximum is not None and current and _sum(current) + one[1] > maximum:
-            batches.append(tuple(current))
-            current = []
+        full = maximum is not None and held + one[1] > maximum
+        if current and (full or (kind is Kind.PER_PAYMENT and held >= least)):
+            if held >= least:
+                batches.append(tuple(current))
+            current, held = [], 0
         current.append(one)
-        if kind is Kind.PER_PAYMENT and _sum(current) >= least:
-            batches.append(tuple(current))
-            current = []
-    batches.append(tuple(current))
-    return Choice(tuple(one for one in batches if one and _sum(one) >= least), too_large)
-
-
-def _sum(sources: Sequence[Source]) -> int:
-    return sum(minor for _, minor in sources)
+        held += one[1]
+    if current and held >= least:
+        batches.append(tuple(current))
+    return Choice(tuple(batches), too_large)
 
 
 def next_run(zone: tzinfo, at_minute: int, weekday: int | None, *, after: datetime) -> datetime:

@@ -61,6 +61,7 @@ class KnownTransferRow:
     confirmed_by: str | None
 
 
+_LIMIT_OF = select(statement_limit).where(statement_limit.c.store_id == bindparam("store"))
 _CONFIRMATIONS_OF = (
     select(credit_confirmation)
     .where(credit_confirmation.c.payout_id == bindparam("payout"))
@@ -70,7 +71,7 @@ _CONFIRMATIONS_OF = (
 
 def limit_of(unit: Unit, store_id: str) -> Limit:
     """How much of a credit the store lets the provider leave unexplained."""
-    row = unit.execute(select(statement_limit).where(statement_limit.c.store_id == store_id)).first()
+    row = unit.execute(_LIMIT_OF, {"store": store_id}).first()
     return DEFAULT_LIMIT if row is None else Limit(row.unexplained_bp, row.unexplained_minor)
 
 

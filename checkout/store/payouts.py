@@ -146,24 +146,25 @@ def deposits_in_record(unit: Unit, ident: str) -> list[DepositRow]:
     return [record(DepositRow, row) for row in rows]
 
 
-def free_records(unit: Unit, store_id: str, asset: str, network: str) -> list[SettlementRecordRow]:
-    """Settlement records with a free share that no live payout holds, oldest first."""
-    held = select(payout_item.c.source).where(
+def free_records(unit: Unit, store_id: str, asset: str, network: str) -> list[tuple[str, int]]:
+    """Settlement records with a free share that no live payout holds, oldest first: (id, minor)."""
+    held = select(payout_item.c.id).where(
         payout_item.c.source == settlement_record.c.id, payout_item.c.released_at.is_(None)
     )
     rows = unit.execute(
-        select(settlement_record)
+        select(settlement_record.c.id, settlement_record.c.free_minor)
         .where(
             settlement_record.c.store_id == store_id,
             settlement_record.c.asset == asset,
             settlement_record.c.network == network,
             settlement_record.c.free_minor > 0,
             settlement_record.c.withdrawn_at.is_(None),
-            ~held.exists(),
+            # one index probe a record: as NOT EXISTS, PostgreSQL reads every held item for each where it has no statistics
+            held.limit(1).scalar_subquery().is_(None),
         )
         .order_by(settlement_record.c.id)
     )
-    return [record(SettlementRecordRow, row) for row in rows]
+    return [(str(row.id), int(row.free_minor)) for row in rows]
 
 
 def allocated_shares(unit: Unit, store_id: str, asset: str, network: str) -> list[tuple[str, int]]:

@@ -16,10 +16,10 @@ from benchmarks.listing import QUESTIONS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def way(ratio: float, *, late_mb: float = 100.0) -> payouts.Result:
+def way(ratio: float, *, growth: float = 1.0) -> payouts.Result:
     return payouts.Result(
-        database="sqlite", deposits=100, payouts=1, steps_s=ratio, floor_s=1.0, ratio=ratio, cpu_ms=1.0, early_mb=100.0,
-        late_mb=late_mb,
+        database="sqlite", deposits=100, payouts=1, steps_s=ratio, floor_s=1.0, ratio=ratio, driver_s=2.0,
+        cpu_ms=1.0, statement_ms=1.0, growth=growth,
     )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_a_cost_is_judged_by_its_ratio_to_the_floor(ratio: float, said: str) -> 
     ("result", "said"),
     [
         (way(0.7), "meets the goal"), (way(0.69), "below the goal"), (way(0.49), "warning: below"),
-        (way(0.9, late_mb=111.0), "warning: the worker's memory grows"),
+        (way(0.9, growth=1.11), "warning: the worker's memory grows"),
     ],
 )  # fmt: skip
 def test_payouts_are_judged_by_their_steps_and_by_the_memory_of_the_worker(result: payouts.Result, said: str) -> None:
