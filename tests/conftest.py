@@ -60,13 +60,19 @@ def postgresql_server(running_postgresql: Server) -> Callable[[], str]:
     return running_postgresql.migrated_database
 
 
+@pytest.fixture
+def postgresql_url(running_postgresql: Server) -> Iterator[str]:
+    """The URL of a PostgreSQL database with the newest schema and no rows, for one test."""
+    with running_postgresql.lent_database() as url:
+        yield url
+
+
 @pytest.fixture(params=[pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database for one system: once SQLite, once PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'checkout.db'}"
-    make: Callable[[], str] = request.getfixturevalue("postgresql_server")
-    return make()
+    return str(request.getfixturevalue("postgresql_url"))
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -20,6 +22,7 @@ class Server:
         self._admin = make_url(admin_url).set(drivername="postgresql")
         self._stop = stop
         self._template: str | None = None
+        self._used: list[str] = []
 
     def new_database(self) -> str:
         """A fresh, empty database; its SQLAlchemy URL."""
@@ -33,11 +36,36 @@ class Server:
             self._template = make_url(made).database
         return self._create(f' TEMPLATE "{self._template}"')
 
+    @contextmanager
+    def lent_database(self) -> Iterator[str]:
+        """A migrated database for a while; the next borrower gets it empty, which is far quicker than a copy.
+
+        Not for those who change the schema.
+        """
+        url = self._emptied(self._used.pop()) if self._used else self.migrated_database()
+        yield url
+        self._used.append(url)
+
     def _create(self, clause: str) -> str:
         name = f"checkout_{uuid.uuid4().hex}"
         with psycopg.connect(self._admin.render_as_string(hide_password=False), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"{clause}'.encode())
         return self._admin.set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
+
+    def _emptied(self, url: str) -> str:
+        """The same database without any row; the version of its schema stays. Whoever is still connected is thrown out."""
+        place = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(place) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            tables = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            ).fetchall()
+            connection.execute("SET LOCAL session_replication_role = replica")  # past the triggers that refuse it
+            connection.execute(";".join(f'DELETE FROM "{name}"' for (name,) in tables).encode())
+        return url
 
     def stop(self) -> None:
         if callable(self._stop):
