@@ -161,8 +161,12 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             (_SHOW_REFUND, _TRACE),
         ),
         "refund_needs_approval": Kind(
-            "A refund was approved before the database was restored, and may have been sent since.",
-            (_SHOW_REFUND, "checkout refunds approve {subject}"),
+            "A refund was not sent when the backup was made that this database is restored from, and may have been since.",
+            (
+                _SHOW_REFUND,
+                "checkout refunds approve {subject}",
+                "checkout refunds resolve {subject} sent --withdrawal REF --evidence TEXT",
+            ),
         ),
         "refund_declined": Kind(
             "Stable Mint declined a refund; nothing was sent. Ask for another when its cause is removed.", (_SHOW_REFUND,)

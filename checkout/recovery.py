@@ -81,8 +81,9 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "Look in Stable Mint's dashboard for a withdrawal of its order, made after the backup: `checkout refunds show "
             "{subject}` names the order.",
             "If there is none: `checkout refunds approve {subject}`, and the case closes when it is sent.",
-            "If there is one: leave the refund as it is, so that its amount stays reserved, and close the case with the "
-            "withdrawal's reference: `checkout cases close ID --note TEXT`.",
+            "If there is one that was sent: `checkout refunds resolve {subject} sent --withdrawal REF --evidence TEXT`, with "
+            "its reference. That moves the money as its news would have, and ends the case.",
+            "If there is one still under way, wait: the amount stays reserved. Say so when it is sent; a failed one is none.",
         ),
         "refund_unknown": _REFUND,
         "refund_silent": _REFUND,

@@ -2,7 +2,8 @@
 
 A restored database has forgotten what was done since its backup. A transfer that carries our installation's id and an attempt
 that is no row here was made by a later self of this database: what it paid must not be paid again. Stable Mint's withdrawals
-cannot be listed: a refund that was approved and not yet sent may have been sent since, and is approved anew or not at all.
+cannot be listed: a refund that was not yet sent may have been since. It is in doubt until a person has looked there, and then
+approves it anew, or says that it was sent.
 """
 
 from __future__ import annotations
@@ -87,20 +88,22 @@ class Restoring:
             for one in fresh:
                 self._put_before_a_person(unit, one, now)
             if fresh and explaining.mark_restored(unit, at=now):
-                self._take_back_approvals(unit, WORKER, now)
+                self._doubt_refunds(unit, WORKER, now)
         return found
 
-    def _take_back_approvals(self, unit: Unit, who: str, now: datetime) -> None:
+    def _doubt_refunds(self, unit: Unit, who: str, now: datetime) -> None:
         context = self._context
-        for ident in refunds.take_back_approvals(unit):
-            record_act(
-                unit, context.new_id("act"), who=who, action="refund approval taken back", subject=ident,
-                detail={"because": "the database was restored"}, at=now,
-            )  # fmt: skip
+        for ident, approved in refunds.put_in_doubt(unit, at=now).items():
+            if approved:
+                record_act(
+                    unit, context.new_id("act"), who=who, action="refund approval taken back", subject=ident,
+                    detail={"because": "the database was restored"}, at=now,
+                )  # fmt: skip
+            was, since = ("approved", "sent") if approved else ("waiting", "approved and sent")
             reopen_case(
                 unit, context.new_id("case"), kind="refund_needs_approval", subject=ident, at=now,
-                detail="it was approved when the backup was made, and may have been sent since: look for its order in Stable "
-                "Mint's dashboard before it is approved again",
+                detail=f"it was {was} when the backup was made, and may have been {since} since: look for its order in Stable "
+                "Mint's dashboard before it is approved",
             )  # fmt: skip
 
     def _forgotten(self, unit: Unit, listed: Sequence[Transfer]) -> list[_Forgotten]:
@@ -149,7 +152,7 @@ class Restoring:
                     unit, context.new_id("act"), who=who, action="database restored", subject="installation",
                     detail={"note": note[:EVIDENCE_MAX]}, at=now,
                 )  # fmt: skip
-                self._take_back_approvals(unit, who, now)
+                self._doubt_refunds(unit, who, now)
             marked = (stores.installation_row(unit) or {}).get("restored_at")
         return {"marked_at": None if marked is None else marked.isoformat(), "new": new}
 

@@ -17,7 +17,7 @@ from checkout.providers.withdrawal_request import DETAILS
 from checkout.refunding.refund_resolving import Resolution
 from checkout.refunding.refunds import NewRefund, RefundAnswer
 from checkout.rules.money import parse_amount
-from checkout.rules.refunds import RefundState
+from checkout.rules.refunds import UNSENT, RefundState
 from checkout.store import payments as payment_rows
 from checkout.store import refunds as rows
 from checkout.store.moves import cases_on, moves_of
@@ -26,6 +26,8 @@ from checkout.store.moves import cases_on, moves_of
 NEXT: Final[Mapping[str, str]] = {
     "requested": "Let it be sent with `checkout refunds approve {id}`, or give it up with "
     "`checkout refunds resolve {id} stopped --evidence TEXT`.",
+    "in_doubt": "It may have been sent after the backup that was put back: look for its order in Stable Mint's dashboard. If "
+    "it was: `checkout refunds resolve {id} sent --withdrawal REF --evidence TEXT`. If not: `checkout refunds approve {id}`.",
     "approved": "A worker sends it, once; look again with `checkout refunds show {id}`.",
     "needs_details": "Give what is missing as JSON: `checkout refunds details {id} --file FILE`.",
     "needs_funding": "Bring the amount to Stable Mint, then `checkout refunds resolve {id} funded --evidence TEXT`.",
@@ -109,12 +111,22 @@ def approve(id: str, claimed: str | None, as_json: bool) -> None:
 @click.argument("id", metavar="ID")
 @click.argument("what", type=click.Choice([one.value for one in Resolution]))
 @click.option("--evidence", required=True, metavar="TEXT", help="Where you saw it, or why.")
+@click.option(
+    "--withdrawal",
+    metavar="REF",
+    help="With `sent`: Stable Mint's reference of it, by which its news finds the refund.",
+)
 @who_option
 @json_option
-def resolve(id: str, what: str, evidence: str, claimed: str | None, as_json: bool) -> None:
-    """Say, with evidence, what became of a refund: sent, failed, funded (money was brought for it), stopped (not sent)."""
+def resolve(id: str, what: str, evidence: str, withdrawal: str | None, claimed: str | None, as_json: bool) -> None:
+    """Say, with evidence, what became of a refund: sent, failed, funded (money was brought for it), stopped (not sent).
+
+    Of a refund in doubt (a backup was put back in which it was not sent), `sent` says that it was, after that backup was made.
+    """
     with opened() as services:
-        made = services.refund_resolving.resolve(id, Resolution(what), evidence=evidence, who=proven(services, claimed))
+        made = services.refund_resolving.resolve(
+            id, Resolution(what), evidence=evidence, withdrawal=withdrawal, who=proven(services, claimed)
+        )
         document = told(services, made)
     answer(as_json, document, _summary(document), _next(document))
 
@@ -203,7 +215,8 @@ def _short(made: RefundAnswer) -> dict[str, Any]:
     return {
         "id": row.id, "payment": row.payment_id, "order": made.payment.order_ref, "state": row.state, "status": row.state,
         "amount": row.amount.fixed(), "currency": row.currency, "deposit": row.deposit_id, "reference": row.reference,
-        "requested_by": row.requested_by, "approved_by": row.approved_by, "note": row.note,
+        "requested_by": row.requested_by, "approved_by": row.approved_by,
+        "in_doubt_since": row.in_doubt_since if row.refund_state in UNSENT else None, "note": row.note,
         "missing": list(made.missing), "created_at": row.created_at,
     }  # fmt: skip
 
@@ -243,6 +256,7 @@ def _summary(shown: Mapping[str, Any]) -> str:
             ("to", shown["to"]),
             ("missing", ", ".join(shown["missing"]) or None),
             ("approved by", shown["approved_by"]),
+            ("in doubt since", shown["in_doubt_since"]),
             ("reference", shown["reference"]),
             ("idempotencyKey", withdrawal.get("idempotency_key")),
             ("websiteReference", withdrawal.get("website_reference")),
@@ -258,5 +272,9 @@ def _summary(shown: Mapping[str, Any]) -> str:
 
 
 def _next(shown: Mapping[str, Any]) -> str:
-    waits = shown["state"] == "requested" and shown["approved_by"] is not None
-    return NEXT.get("approved" if waits else shown["state"], "").format(id=shown["id"])
+    after: str = shown["state"]
+    if after == "requested" and shown["approved_by"] is not None:
+        after = "approved"
+    elif after == "requested" and shown["in_doubt_since"] is not None:
+        after = "in_doubt"
+    return NEXT.get(after, "").format(id=shown["id"])

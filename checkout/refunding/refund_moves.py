@@ -64,7 +64,7 @@ def moved(
     **values: Any,
 ) -> RefundRow:
     """Move a refund; the refund as it then stands. ``missing``: names of details to ask for, never their values."""
-    check_move(row.refund_state, after)
+    check_move(row.refund_state, after, in_doubt=row.in_doubt_since is not None)
     position = row.moves + 1
     record_move(unit, row.id, position, row.state, after, cause=cause, who=who, at=now)
     row = replace(row, **{name: value for name, value in values.items() if name in RefundRow.__slots__})

@@ -47,10 +47,12 @@ def hear(unit: Unit, context: Context, event: EventRow, reading: Reading, now: d
     if not named:
         return Heard(EventState.UNMATCHED, "names no refund of ours yet")
     found, attempt = named[0]
+    # in doubt, and yet named by its reference: what this database has forgotten sent it, under identifiers nobody here knows
+    forgotten = found.in_doubt_since is not None
     agrees = (
         len(named) == 1
-        and website in (None, found.website_reference)
-        and (key is None or (attempt is not None and key == attempt.key))
+        and (forgotten or website in (None, found.website_reference))
+        and (forgotten or key is None or (attempt is not None and key == attempt.key))
         and (reading.reference is None or found.reference in (None, reading.reference))
     )
     if not agrees:
@@ -59,7 +61,8 @@ def hear(unit: Unit, context: Context, event: EventRow, reading: Reading, now: d
     problem = _amount_problem(content, row)
     if problem is not None:
         return Heard(EventState.QUARANTINED, problem, row.id)
-    return _apply(unit, context, event, reading, payment, row, refunds.withdrawal_of(unit, row.id), now)
+    attempt = None if row.in_doubt_since is not None else refunds.withdrawal_of(unit, row.id)
+    return _apply(unit, context, event, reading, payment, row, attempt, now)
 
 
 def _apply(

@@ -9,13 +9,14 @@ from typing import Any, Final, assert_never
 
 from checkout.context import Context
 from checkout.errors import AmountRefused, NotFound, NotPossible, RequestRefused
+from checkout.inbox import IDENT_CHARS_MAX
 from checkout.refunding.refund_moves import locked, moved
 from checkout.refunding.refunds import RefundAnswer, Refunds
 from checkout.rules.money import CURRENCY_EXPONENTS, Money, parse_amount
 from checkout.rules.refunds import UNDER_WAY, UNSENT, RefundState
 from checkout.rules.work import step_deadline
-from checkout.store import refunds, stores
-from checkout.store.engine import Unit
+from checkout.store import events, payments, refunds, stores
+from checkout.store.engine import Taken, Unit
 from checkout.store.moves import record_act
 from checkout.store.records import PaymentRow, RefundRow
 
@@ -38,11 +39,17 @@ class RefundResolving:
         self._context = context
         self._refunds = refunds_
 
-    def resolve(self, ident: str, resolution: Resolution, *, evidence: str, who: str) -> RefundAnswer:
-        """Say what became of a refund. Raises RequestRefused without evidence, NotPossible when it cannot be so."""
+    def resolve(
+        self, ident: str, resolution: Resolution, *, evidence: str, who: str, withdrawal: str | None = None
+    ) -> RefundAnswer:
+        """Say what became of a refund. Raises RequestRefused without evidence, NotPossible when it cannot be so.
+
+        ``withdrawal``: Stable Mint's reference of what was sent, so that its news finds the refund.
+        """
         evidence = evidence.strip()
         if not 1 <= len(evidence) <= EVIDENCE_MAX:
             raise RequestRefused({"evidence": f"say in 1 to {EVIDENCE_MAX} characters where you saw it"})
+        withdrawal = _reference(withdrawal, resolution)
         context = self._context
         now = context.clock()
         with context.database.write() as unit:
@@ -57,15 +64,37 @@ class RefundResolving:
                             f"refund {ident} is {row.state}: it may have been sent, and cannot be stopped"
                         )
                     moved(unit, context, payment, row, RefundState.FAILED, cause=cause, who=who, now=now)
+                case Resolution.SENT if row.refund_state is RefundState.REQUESTED and row.in_doubt_since is not None:
+                    moved(unit, context, payment, row, RefundState.SENT, cause=cause, who=who, now=now)
                 case Resolution.SENT | Resolution.FAILED:
                     self._became(unit, payment, row, resolution, cause, who, now)
                 case _:
                     assert_never(resolution)
+            named = {} if withdrawal is None else {"withdrawal": withdrawal}
+            if withdrawal is not None:
+                self._name(unit, row, withdrawal, now)
             record_act(
                 unit, context.new_id("act"), who=who, action=f"refund resolved {resolution.value}", subject=ident,
-                detail={"evidence": evidence, "amount": row.amount.fixed(), "currency": row.currency}, at=now,
+                detail={"evidence": evidence, "amount": row.amount.fixed(), "currency": row.currency, **named}, at=now,
             )  # fmt: skip
         return self._refunds.get(ident)
+
+    def _name(self, unit: Unit, row: RefundRow, withdrawal: str, now: datetime) -> None:
+        """Keep the reference of the withdrawal that was made; what had come of it before is looked at again."""
+        if row.reference not in (None, withdrawal):
+            raise NotPossible(
+                f"Stable Mint's news names the withdrawal of refund {row.id} {row.reference}; ask them about both"
+            )
+        theirs = payments.sessions_named(unit, reference=withdrawal, provider_session_id=None, ours=None)
+        if theirs or payments.deposit_by_reference(unit, withdrawal) is not None:
+            raise NotPossible(f"{withdrawal} is the reference of a deposit; give the withdrawal's own")
+        try:
+            refunds.update_refund(unit, row.id, reference=withdrawal)
+        except Taken:
+            raise NotPossible(
+                f"{withdrawal} is the withdrawal of another refund, and one withdrawal pays one: `checkout trace {withdrawal}`"
+            ) from None
+        events.make_unmatched_due(unit, now=now, reference=withdrawal)
 
     def _funded(self, unit: Unit, payment: PaymentRow, row: RefundRow, cause: str, who: str, now: datetime) -> None:
         """Money brought from outside; from here on the refund is paid from it and no longer from its deposit."""
@@ -83,7 +112,7 @@ class RefundResolving:
     ) -> None:  # fmt: skip
         attempt = refunds.withdrawal_of(unit, row.id)
         if row.refund_state not in UNDER_WAY or attempt is None:
-            raise NotPossible(f"refund {row.id} is {row.state}; nobody has to say what became of it")
+            raise NotPossible(_why_not(row, resolution))
         # a process frozen between its last look and the first byte may still send, until its lease and its call are over
         lease = self._context.lease
         over = attempt.first_sent_at + lease + step_deadline(lease)
@@ -138,3 +167,39 @@ class RefundResolving:
                 unit, context.new_id("act"), who=who, action="refund rule set", subject=store.id, detail=shown, at=now
             )
         return shown
+
+
+def _reference(text: str | None, resolution: Resolution) -> str | None:
+    if text is None:
+        return None
+    text = text.strip()
+    if resolution is not Resolution.SENT:
+        raise RequestRefused({"withdrawal": "only a refund that was sent has one"})
+    if not 1 <= len(text) <= IDENT_CHARS_MAX or not text.isprintable():
+        raise RequestRefused(
+            {"withdrawal": f"give Stable Mint's reference in 1 to {IDENT_CHARS_MAX} printable characters"}
+        )
+    return text
+
+
+def _why_not(row: RefundRow, resolution: Resolution) -> str:
+    """Why nobody can say this of a refund of which no withdrawal is known here, and what may be done instead."""
+    stopped = f"`checkout refunds resolve {row.id} stopped --evidence TEXT`"
+    if row.refund_state not in UNSENT:
+        return f"refund {row.id} is {row.state}; nobody has to say what became of it"
+    if row.in_doubt_since is None:
+        how = "waits for a worker to send it" if row.approved_by else "was not sent"
+        return (
+            f"refund {row.id} is {row.state} and {how}; nobody has to say what became of it, and {stopped} gives it up"
+        )
+    if resolution is Resolution.FAILED:
+        return (
+            f"refund {row.id} is {row.state}: if no withdrawal of it was sent, have one made with `checkout refunds approve "
+            f"{row.id}`, or give it up with {stopped}"
+        )
+    first = (
+        f"give what is missing first, with `checkout refunds details {row.id}`"
+        if row.refund_state is RefundState.NEEDS_DETAILS
+        else f"say first that it was funded, with `checkout refunds resolve {row.id} funded --evidence TEXT`"
+    )
+    return f"refund {row.id} is {row.state}; {first}, and then that it was sent"

@@ -166,6 +166,8 @@ class Refunds:
         """
         if row.refund_state is not RefundState.REQUESTED or row.approved_by is not None or deposit.failed:
             return row
+        if row.in_doubt_since is not None:  # the limit may have approved it before, and what was sent then is forgotten
+            return row
         rule = refunds.rule_of(unit, payment.store_id, row.currency, lock=True)
         if rule is None or stores.why_paused(unit, payment.store_id) is not None:
             return row
@@ -268,7 +270,8 @@ class Refunds:
             paused = stores.why_paused(unit, payment.store_id)
             if paused is not None:
                 raise NotPossible(paused)
-            refunds.update_refund(unit, ident, approved_by=who, approved_at=now, due_at=now, updated_at=now)
+            approval = {"approved_by": who, "approved_at": now, "due_at": now, "in_doubt_since": None}
+            refunds.update_refund(unit, ident, **approval, updated_at=now)
             record_act(
                 unit, context.new_id("act"), who=who, action="refund approved", subject=ident, at=now,
                 detail={"amount": row.amount.fixed(), "currency": row.currency, "to": _hint(self._opened(row))},

@@ -65,13 +65,19 @@ MOVES: Final[Mapping[RefundState, frozenset[RefundState]]] = MappingProxyType(
     }
 )
 
+#: Permitted besides, but only of a refund in doubt: what a restored database has forgotten may have sent it.
+FORGOTTEN: Final = (S.REQUESTED, S.SENT)
+
 _RANK: Final = MappingProxyType({S.UNKNOWN: 0, S.SENDING: 1, S.ACCEPTED: 2, S.SENT: 3})
 _STANDS_FOR: Final = MappingProxyType({News.REQUESTED: S.SENDING, News.ACCEPTED: S.ACCEPTED, News.SENT: S.SENT})
 
 
-def check_move(before: RefundState, after: RefundState) -> None:
-    """Raise :class:`ForbiddenMove` unless the table permits the move."""
-    if after not in MOVES[before]:
+def check_move(before: RefundState, after: RefundState, *, in_doubt: bool = False) -> None:
+    """Raise :class:`ForbiddenMove` unless the table permits the move.
+
+    ``in_doubt``: a backup was put back in which it was not sent, and nobody has approved it since.
+    """
+    if after not in MOVES[before] and not (in_doubt and (before, after) == FORGOTTEN):
         raise ForbiddenMove("refund", before, after)
 
 

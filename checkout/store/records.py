@@ -257,6 +257,7 @@ class RefundRow:
     moves: int
     created_at: datetime
     updated_at: datetime | None
+    in_doubt_since: datetime | None
     due_at: datetime | None
     attempts: int
     lease_token: str | None

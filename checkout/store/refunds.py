@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from checkout.rules.refunds import ENDED, RefundState
+from checkout.rules.refunds import ENDED, UNSENT
 from checkout.store.engine import Unit, by_id, change_by_id
 from checkout.store.pages import Page, turn
 from checkout.store.records import AttemptRow, RefundRow, record
@@ -96,13 +96,16 @@ def refunds_on_page(
     return [record(RefundRow, row) for row in found], more
 
 
-def take_back_approvals(unit: Unit) -> list[str]:
-    """Nothing that was approved and is not sent goes out without being approved anew; the refunds there were."""
-    waiting = (refund.c.state == RefundState.REQUESTED.value, refund.c.approved_by.is_not(None))
-    taken = unit.execute(
-        update(refund).where(*waiting).values(approved_by=None, approved_at=None, due_at=None).returning(refund.c.id)
-    )
-    return sorted(str(row.id) for row in taken)
+def put_in_doubt(unit: Unit, *, at: datetime) -> dict[str, bool]:
+    """Whatever is not sent may have been sent: none goes out without being approved anew. Each, and whether it was approved."""
+    unsent = refund.c.state.in_([state.value for state in UNSENT])
+    if not unit.is_sqlite:  # whoever is approving one has done so before, or finds the database marked as restored
+        theirs = payment.c.id.in_(select(refund.c.payment_id).where(unsent))
+        unit.execute(select(payment.c.id).where(theirs).order_by(payment.c.id).with_for_update())
+    found = unit.execute(select(refund.c.id, refund.c.approved_by).where(unsent).order_by(refund.c.id)).all()
+    for row in found:
+        update_refund(unit, row.id, approved_by=None, approved_at=None, due_at=None, in_doubt_since=at)
+    return {str(row.id): row.approved_by is not None for row in found}
 
 
 def any_live(unit: Unit, deposit_id: str) -> bool:

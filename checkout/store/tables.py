@@ -473,6 +473,8 @@ refund = Table(
     Column("shopper_url_sealed", LargeBinary),  # where Stable Mint asks the shopper for the account, if it does
     Column("note", Text, nullable=False, server_default=""),
     Column("updated_at", Instant),
+    # a backup was put back in which it was not sent; null again once a person has approved it since
+    Column("in_doubt_since", Instant),
     *_work(),
     UniqueConstraint("payment_id", "idempotency_key"),
     Index("uq_refund_website_reference", "website_reference", unique=True),

@@ -101,6 +101,44 @@ def test_a_refund_that_is_stopped_says_so(terminal: Terminal, payment: str) -> N
     assert "cannot be stopped" in terminal.say("refunds", "resolve", ident, "stopped", "--evidence", "again", code=1)
 
 
+def test_a_refund_in_doubt_says_what_to_look_for_and_takes_what_was_found(
+    system: System, terminal: Terminal, payment: str
+) -> None:
+    ident = terminal.ask("refunds", "request", payment, "--amount", "9", "--file", "details.json")["id"]
+    said = ("refunds", "resolve", ident, "sent", "--evidence", "the dashboard, 12 May", "--withdrawal", "W-1")
+    refused = terminal.say(*said, code=1)
+    assert (
+        f"was not sent; nobody has to say what became of it, and `checkout refunds resolve {ident} stopped" in refused
+    )
+    terminal.say("refunds", "approve", ident)
+    assert "waits for a worker to send it" in terminal.say(*said, code=1)
+    terminal.say("restore", "--note", "of yesterday")
+    shown = terminal.say("refunds", "show", ident)
+    assert "in doubt since" in shown
+    assert f"checkout refunds resolve {ident} sent --withdrawal REF --evidence TEXT" in shown
+    assert terminal.ask("refunds", "show", ident)["in_doubt_since"] is not None
+    (case,) = terminal.ask("cases", "list")
+    assert any(f"checkout refunds resolve {ident} sent --withdrawal REF" in step for step in case["steps"])
+    assert f"checkout refunds resolve {ident} sent --withdrawal REF --evidence TEXT" in case["actions"]
+    terminal.say("cases", "close", case["id"], "--note", "seen")  # which decides nothing
+    for words, why in (
+        (("sent", "--withdrawal", " "), "withdrawal: give Stable Mint's reference"),
+        (("stopped", "--withdrawal", "W-1"), "withdrawal: only a refund that was sent has one"),
+        (("failed",), f"checkout refunds approve {ident}`, or give it up"),
+    ):
+        assert why in terminal.say("refunds", "resolve", ident, *words, "--evidence", "x", code=1)
+    sent = terminal.ask(*said)
+    assert (sent["status"], sent["reference"], sent["in_doubt_since"], sent["withdrawal"]) == (
+        "sent",
+        "W-1",
+        None,
+        None,
+    )
+    assert sent["moves"][-1]["who"] == "demo"
+    assert terminal.ask("cases", "list") == []
+    assert "nobody has to say" in terminal.say(*said, code=1)
+
+
 def test_a_rule_is_an_operators(terminal: Terminal, payment: str) -> None:
     shown = terminal.ask("refunds", "rule", "Shop", "--currency", "eur", "--limit", "25")
     assert (shown["currency"], shown["limit"], shown["hosted_withdrawal"]) == ("EUR", "25.00", False)

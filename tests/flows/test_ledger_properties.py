@@ -187,11 +187,16 @@ class TwoBookkeepers(RuleBasedStateMachine):
         receipt.held += cents
 
     @precondition(lambda self: self._refunds)
-    @rule(pick=st.integers(0, 5), sent=st.booleans())
-    def end_a_refund(self, pick: int, sent: bool) -> None:
+    @rule(pick=st.integers(0, 5), how=st.sampled_from(["sent", "sent before a restore", "stopped"]))
+    def end_a_refund(self, pick: int, how: str) -> None:
         ident, receipt, cents = self._refunds.pop(pick % len(self._refunds))
         services = self._system.services
-        if sent and not receipt.foreign:  # what went elsewhere cannot be sent back from here
+        if how == "sent before a restore":
+            services.restoring.mark(note="a backup put back", who="ann")
+            services.refund_resolving.resolve(ident, Resolution.SENT, evidence="the dashboard shows it", who="ann")
+            services.restoring.confirm(evidence="nothing else was paid since", who="ann")
+            receipt.sent_back += cents
+        elif how == "sent" and not receipt.foreign:  # what went elsewhere cannot be sent back from here
             self._system.mint.next_answers.append(taken())
             services.refunds.approve(ident, who="ann")
             self._system.work()

@@ -26,11 +26,14 @@ from checkout.errors import CheckoutError
 from checkout.refunding.refund_resolving import Resolution
 from checkout.refunding.refunds import NewRefund
 from checkout.rules.money import Money
+from checkout.rules.refunds import UNSENT
 from checkout.store import ledger, payments, refunds
 from checkout.store.moves import moves_of
 from checkout.store.records import RefundRow, SessionRow
 from tests.flows.refund_days import DETAILS, PERSON, news
-from tests.system import System, make_system
+from tests.flows.test_restored_refunds import put_back, unremembered
+from tests.stables_script import StablesScript
+from tests.system import Clock, System, make_system
 
 ANSWERS: dict[str, Callable[[], httpx.Response | Exception | None]] = {
     "taken": lambda: None,
@@ -51,6 +54,8 @@ class RefundingDays(RuleBasedStateMachine):
         self._sessions: list[SessionRow] = []
         self._refunds: list[str] = []
         self._told: dict[str, set[str]] = {}
+        self._in_doubt: set[str] = set()
+        self._said: set[str] = set()  #: to have been sent, by a person, while in doubt
 
     @initialize()
     def open_a_shop(self) -> None:
@@ -111,6 +116,14 @@ class RefundingDays(RuleBasedStateMachine):
         if made is not None:
             self._refunds.append(made[0].row.id)
 
+    @precondition(lambda self: len(self._sessions) < 3)
+    @rule(word=st.sampled_from(["accepted", "completed"]), minor=st.sampled_from([333, 900]))
+    def an_order_is_paid_and_asked_back(self, word: str, minor: int) -> None:
+        self.order()
+        newest = len(self._sessions) - 1
+        self.receive(which=newest, second=False, words=[word], extra=0, elsewhere=False)
+        self.ask(which=newest, minor=minor, complete=True)
+
     @precondition(lambda self: self._refunds)
     @rule(which=st.integers(0, 9), answer=st.sampled_from(sorted(ANSWERS)))
     def approve(self, which: int, answer: str) -> None:
@@ -118,6 +131,7 @@ class RefundingDays(RuleBasedStateMachine):
         services = self._system.services
         self._try(lambda: services.refunds.give_details(ident, DETAILS, who="ann"))
         if self._try(lambda: services.refunds.approve(ident, who="ann")) is not None:
+            self._in_doubt.discard(ident)
             scripted = ANSWERS[answer]()
             if scripted is not None:
                 self._system.mint.next_answers.append(scripted)
@@ -138,14 +152,41 @@ class RefundingDays(RuleBasedStateMachine):
                 self._told.setdefault(chosen.id, set()).add(word)
 
     @precondition(lambda self: self._refunds)
-    @rule(which=st.integers(0, 9), resolution=st.sampled_from(list(Resolution)))
-    def resolve(self, which: int, resolution: Resolution) -> None:
+    @rule(which=st.integers(0, 9), resolution=st.sampled_from(list(Resolution)), named=st.booleans())
+    def resolve(self, which: int, resolution: Resolution, named: bool) -> None:
         ident = self._refunds[which % len(self._refunds)]
         self._system.clock.advance(minutes=4)
-        self._try(
-            lambda: self._system.services.refund_resolving.resolve(ident, resolution, evidence="a statement", who="bob")
-        )
+        withdrawal = f"W-{ident}" if named and resolution is Resolution.SENT else None
+        before = {one.id: one.refund_state for one in self._rows()}[ident]
+        resolve = self._system.services.refund_resolving.resolve
+        said = self._try(lambda: resolve(ident, resolution, evidence="a statement", withdrawal=withdrawal, who="bob"))
+        if said is not None and resolution is Resolution.SENT and before in UNSENT:
+            assert ident in self._in_doubt
+            self._said.add(ident)
         self._system.work()
+
+    @precondition(lambda self: self._refunds)
+    @rule(found=st.booleans())
+    def put_a_backup_back(self, found: bool) -> None:
+        put_back(self._system)
+        self._in_doubt |= {one.id for one in self._rows() if one.refund_state in UNSENT}
+        for position, one in enumerate(self._rows()):
+            if found and one.state == "requested":
+                self.resolve(which=position, resolution=Resolution.SENT, named=True)
+
+    @precondition(lambda self: any(self._rows_named(self._said)))
+    @rule(which=st.integers(0, 9), words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3))
+    def hear_of_what_was_forgotten(self, which: int, words: list[str]) -> None:
+        named = self._rows_named(self._said)
+        chosen = named[which % len(named)]
+        for word in words:
+            body = unremembered(word, reference=str(chosen.reference), amount=float(chosen.amount.fixed()))
+            self._system.deliver(body)
+            self._system.work()
+        assert {one.id: one.state for one in self._rows()}[chosen.id] == "sent"
+
+    def _rows_named(self, idents: set[str]) -> list[RefundRow]:
+        return [one for one in self._rows() if one.id in idents and one.reference is not None]
 
     @precondition(lambda self: self._sessions)
     @rule(which=st.integers(0, 2), arrived=st.integers(1, 9_000_000))
@@ -182,6 +223,7 @@ class RefundingDays(RuleBasedStateMachine):
             one["customFields"]["refund"] for one in self._system.mint.requests if "withdrawalReason" in one
         )
         assert not [ident for ident, count in asked.items() if count > 1]
+        assert not self._said & set(asked), "what was sent before the restore is not sent again"
 
     @invariant()
     def every_cent_of_a_refund_is_explained(self) -> None:
@@ -242,9 +284,15 @@ def prove(system: System, *, examples: int) -> None:
     )  # fmt: skip
 
 
+def system_on(url: str) -> System:
+    """With a Stables that can be asked which transfers there are."""
+    clock = Clock()
+    return make_system(url, clock=clock, stables=httpx.MockTransport(StablesScript(clock)))
+
+
 @pytest.fixture
 def system_on_sqlite(fast_folder: Path) -> Iterator[System]:
-    made = make_system(f"sqlite:///{fast_folder / 'refunds.db'}")
+    made = system_on(f"sqlite:///{fast_folder / 'refunds.db'}")
     yield made
     made.close()
 
@@ -257,6 +305,6 @@ def test_random_days_of_refunds_are_explained_to_the_cent_on_sqlite(system_on_sq
 @pytest.mark.slow
 @pytest.mark.postgresql
 def test_random_days_of_refunds_are_explained_to_the_cent_on_postgresql(postgresql_server: Callable[[], str]) -> None:
-    system = make_system(postgresql_server())
+    system = system_on(postgresql_server())
     prove(system, examples=4)
     system.close()

@@ -14,11 +14,13 @@ from checkout.paying_out.policies import PolicyRequest
 from checkout.refunding.refund_resolving import Resolution
 from checkout.rules.money import Money
 from checkout.store import payouts
+from tests.desk import Desk
 from tests.flows.refund_days import (
     PERSON,
     answering,
     approved,
     ask,
+    deliver,
     deposit,
     hear,
     later,
@@ -29,6 +31,7 @@ from tests.flows.refund_days import (
     withdrawals,
 )
 from tests.flows.test_races import CROWD, at_once
+from tests.flows.test_restored_refunds import in_doubt, unremembered, was_sent
 from tests.system import BANK, System
 
 
@@ -208,3 +211,60 @@ def test_news_and_a_person_at_once_move_the_money_once(system: System) -> None:
     assert row(system, ident).state == "sent", "the provider's word comes last, whoever was first"
     assert system.balances() == {}
     assert system.services.report.balance()["balanced"]
+
+
+# --- after a backup was put back -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_one_who_approves_anew_and_one_who_says_it_was_sent_are_never_both_obeyed(desk: Desk, round_: int) -> None:
+    system = desk.system
+    ident = in_doubt(system)
+    acts = [lambda: system.services.refunds.approve(ident, who="ann"), lambda: was_sent(system, ident, "W-1")]
+    results = together(*(acts if round_ % 2 else reversed(acts)))
+    assert len([one for one in results if isinstance(one, CheckoutError)]) == 1
+    system.work()
+    said = row(system, ident).approved_by is None
+    assert (state(system, ident), len(withdrawals(system))) == (("sent", 0) if said else ("sending", 1))
+    assert system.balances() == ({} if said else {"shopper_receivable/EUR": -900, "refunds_payable/EUR": 900})
+    assert system.cases() == []
+    assert system.services.report.balance()["balanced"]
+
+
+def test_many_who_say_it_was_sent_move_its_money_once(desk: Desk) -> None:
+    system = desk.system
+    ident = in_doubt(system)
+    results, refusals = at_once(lambda: was_sent(system, ident, "W-1"))
+    assert (len(results), len(refusals)) == (1, CROWD - 1)
+    assert (state(system, ident), system.balances()) == ("sent", {})
+    assert system.told(ident).count("refund.sent") == 1
+
+
+def test_one_withdrawal_is_never_that_of_two_refunds(desk: Desk) -> None:
+    system = desk.system
+    first, second = ask(system, paid(system).payment_id).row.id, in_doubt(system)
+    system.services.restoring.mark(note="", who="ann")
+    results = together(lambda: was_sent(system, first, "W-1"), lambda: was_sent(system, second, "W-1"))
+    assert len([one for one in results if isinstance(one, CheckoutError)]) == 1
+    assert sorted([state(system, first), state(system, second)]) == ["requested", "sent"]
+    assert system.services.report.balance()["balanced"]
+
+
+def test_its_news_and_a_person_at_once_move_the_money_once(desk: Desk) -> None:
+    system = desk.system
+    ident = in_doubt(system)
+    together(lambda: was_sent(system, ident, "W-1"), lambda: deliver(system, unremembered("sent")))
+    system.clock.advance(hours=2)
+    system.work()
+    assert (state(system, ident), system.balances(), system.cases()) == ("sent", {}, [])
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_an_approval_at_the_moment_of_the_restore_is_refused_or_taken_back(desk: Desk, round_: int) -> None:
+    system = desk.system
+    ident = ask(system, paid(system).payment_id).row.id
+    services = system.services
+    together(lambda: services.restoring.mark(note="", who="ann"), lambda: services.refunds.approve(ident, who="ben"))
+    system.work()
+    assert (row(system, ident).approved_by, withdrawals(system)) == (None, [])
+    assert row(system, ident).in_doubt_since is not None
