@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import make_url
 
 from tests.system import migrate_once
@@ -64,7 +65,7 @@ class Server:
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
             ).fetchall()
             connection.execute("SET LOCAL session_replication_role = replica")  # past the triggers that refuse it
-            connection.execute(";".join(f'DELETE FROM "{name}"' for (name,) in tables).encode())
+            connection.execute(SQL(";").join(SQL("DELETE FROM {}").format(Identifier(name)) for (name,) in tables))
         return url
 
     def stop(self) -> None:

@@ -48,9 +48,9 @@ const say = (name, text) => {
 
 let asks = find('[data-say="text"]').textContent; // what to do in the form
 const show = (name) => {
-  const status = find('[role="status"]'); // keeps its height: nothing below it moves when it says less
-  status.style.minHeight = `${status.getBoundingClientRect().height}px`;
-  say("text", name === "widget" ? asks : "");
+  const status = find('[role="status"]'); // keeps its height: nothing below it moves when it says less by itself
+  status.style.minHeight = name === "left" ? "" : `${status.getBoundingClientRect().height}px`;
+  say("text", name === "widget" ? asks : find(`[data-panel="${name}"]`)?.dataset.advice);
   page.querySelectorAll("[data-panel]").forEach((panel) => {
     panel.hidden = panel.dataset.panel !== name;
   });

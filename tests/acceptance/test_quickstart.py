@@ -26,7 +26,7 @@ from checkout.commands.demo_shopper import pay
 from checkout.commands.place import free_port
 from checkout.environment import VARIABLES
 from tests.acceptance.running import ROOT, until
-from tests.edges.guide_reader import Page, Snippet, commands, same
+from tests.edges.guides.page import Page, Snippet, commands, same
 from tests.system import make_system
 
 PAGE: Final = "/docs/quickstart"

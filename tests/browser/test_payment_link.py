@@ -82,3 +82,5 @@ def test_a_link_ends_by_its_date_and_by_the_store(installation: Installation, vi
     shopper.goto(short["url"])
     shopper.tells("This payment link no longer works")
     assert not control(shopper.page, "Go on to pay").is_visible()
+    expect(shopper.page.get_by_role("status")).not_to_contain_text("€9.00")  # nothing is asked for any more
+    expect(shopper.page.get_by_role("definition").filter(has_text="€9.00")).to_be_visible()

@@ -119,6 +119,7 @@ def test_a_long_wait_says_what_happens_next_and_survives_a_reload(
             sent = shopper.page.get_by_role("heading", name="Your payment is on its way")
             sent.wait_for()
             assert shopper.page.get_by_role("heading", name="What happens next").first.is_visible()
+            expect(shopper.page.get_by_text("we are waiting to hear how it went")).to_be_visible()
             shopper.page.reload()
         assert store.payment(payment["id"])["status"] == "open"
         installation.mint("webhooks/release", {})
@@ -136,6 +137,7 @@ def test_a_widget_that_cannot_be_loaded_says_that_nothing_was_taken(installation
         alert = inside.get_by_role("alert").filter(has_text="could not be loaded")
         alert.wait_for()
         assert re.search("Nothing was taken|no money", alert.inner_text())
+        expect(inside.get_by_role("status").filter(has_text="you can go back to Demo shop")).to_be_visible()
         shopper.page.get_by_text(re.compile("cannot be shown here")).wait_for()
     control(inside, "Try again").click()
     pay_in_the_widget(inside)

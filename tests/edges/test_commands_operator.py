@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.edges.command_fixtures import elsewhere, system, terminal, url
 from tests.edges.command_line import Terminal
-from tests.system import BANK, RealClock, System, environment, make_system, public_pem
+from tests.system import BANK, System, environment, public_pem
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'checkout.db'}"
-
-
-@pytest.fixture
-def system(url: str) -> Iterator[System]:
-    made = make_system(url, clock=RealClock())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def terminal(system: System, url: str) -> Terminal:
-    return Terminal(environment(url))
+__all__ = ["elsewhere", "system", "terminal", "url"]
 
 
 def account_file(tmp_path: Path, content: object = BANK) -> str:
@@ -175,7 +153,7 @@ def test_a_payment_is_shown_by_id_order_and_reference(terminal: Terminal, system
     for name in (ident, order, reference):
         shown = terminal.ask("payments", "show", name)
         assert (shown["id"], shown["status"]) == (ident, "settled")
-    assert shown["checkout_url"].startswith("http://127.0.0.1:8000/pay/")
+    assert shown["checkout_url"].startswith("http://127.0.0.1:9/pay/")
     assert shown["deposits"][0]["counted"]
     assert reference in terminal.say("payments", "show", ident)
 

@@ -26,7 +26,9 @@ from checkout.web import pages, problems
 from checkout.web.guides import GUIDES
 from checkout.web.remedies import REMEDIES, remedy_of
 from tests.edges.api_fixtures import Api, shared_api
-from tests.edges.guide_reader import Page, Reader, commands, understood
+from tests.edges.guides.console import understood
+from tests.edges.guides.page import Page, commands
+from tests.edges.guides.reader import Reader
 from tests.offramp import Offramp, offramp
 from tests.world import SPEED, World, world
 

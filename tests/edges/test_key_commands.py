@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,30 +10,11 @@ import pytest
 from checkout.errors import NotAuthenticated
 from checkout.rules.allowances import Tally
 from checkout.store import api_keys
+from tests.edges.command_fixtures import elsewhere, system, terminal, url
 from tests.edges.command_line import Terminal
-from tests.system import BANK, RealClock, System, environment, make_system
+from tests.system import BANK, System
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'checkout.db'}"
-
-
-@pytest.fixture
-def system(url: str) -> Iterator[System]:
-    made = make_system(url, clock=RealClock())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def terminal(system: System, url: str) -> Terminal:
-    return Terminal(environment(url, CHECKOUT_PUBLIC_URL="http://127.0.0.1:9"))
+__all__ = ["elsewhere", "system", "terminal", "url"]
 
 
 def doctor(terminal: Terminal, check: str) -> list[dict[str, Any]]:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.desk import Desk
+
+
+@pytest.fixture
+def desk(fast_folder: Path) -> Iterator[Desk]:
+    """A desk whose treasury has the money of one payment to pay out; at the end its ledger balances."""
+    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
+    made.settled("9.00", received="9.71", fee="0")
+    yield made
+    balanced = made.system.services.report.balance()
+    assert balanced["balanced"], balanced
+    made.system.close()
 
 
 def no(status: int, message: str = "no", **more: Any) -> httpx.Response:

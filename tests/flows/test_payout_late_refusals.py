@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,28 +17,11 @@ from checkout.rules.work import PAYOUT_SILENCE
 from checkout.store import payouts
 from checkout.store.tables import mandate, payout_account
 from tests.desk import Desk
-from tests.flows.payout_desk import (
-    answers,
-    approved,
-    awaiting,
-    no,
-    proposed,
-    shown,
-    state,
-    wait,
-)
+from tests.flows.payout_desk import answers, approved, awaiting, desk, no, proposed, shown, state, wait
 from tests.flows.test_account_flow import LIVE
 from tests.system import environment
 
-
-@pytest.fixture
-def desk(fast_folder: Path) -> Iterator[Desk]:
-    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
-    made.settled("9.00", received="9.71", fee="0")
-    yield made
-    balanced = made.system.services.report.balance()
-    assert balanced["balanced"], balanced
-    made.system.close()
+__all__ = ["desk"]
 
 
 def test_reveal_is_refused_while_stables_is_silent_and_late_in_the_window(desk: Desk) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,29 +10,12 @@ import pytest
 from checkout.errors import LostRace, NotFound, NotPossible
 from checkout.store import payouts
 from tests.desk import Desk
-from tests.flows.payout_desk import (
-    answers,
-    approved,
-    awaiting,
-    no,
-    proposed,
-    shown,
-    state,
-    wait,
-)
+from tests.flows.payout_desk import answers, approved, awaiting, desk, no, proposed, shown, state, wait
 from tests.system import CUSTOMER
 
+__all__ = ["desk"]
+
 TRANSIENT = {"statusCode": 422, "error": "Unprocessable", "message": "later", "code": "ROUTING_QUOTE_FAILED"}
-
-
-@pytest.fixture
-def desk(fast_folder: Path) -> Iterator[Desk]:
-    made = Desk(f"sqlite:///{fast_folder / 'desk.db'}")
-    made.settled("9.00", received="9.71", fee="0")
-    yield made
-    balanced = made.system.services.report.balance()
-    assert balanced["balanced"], balanced
-    made.system.close()
 
 
 def test_what_nobody_knows_is_not_found(desk: Desk) -> None:
