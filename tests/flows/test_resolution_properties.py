@@ -124,7 +124,7 @@ class History:
         total = sum(held.values())
         own = held["reserved"] + held["transit"]
         match where:
-            case Where.ARRIVED | Where.RETURNED if before != "returned" and total:
+            case Where.ARRIVED | Where.RETURNED if before == "needs_decision" and total:
                 size = int(float(self.system.services.payouts.show(out)["amount"]))
                 gone = min(total, size)
                 books.spent += gone
