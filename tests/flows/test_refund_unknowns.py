@@ -61,7 +61,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('refunds') / 'checkout.db'}"
     else:
-        url = request.getfixturevalue("postgresql_url")
+        url = request.getfixturevalue("postgresql_server")()
     with world(url, speed=500.0, changes={"CHECKOUT_LEASE": "4"}) as made:
         yield made
 

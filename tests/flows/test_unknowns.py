@@ -104,7 +104,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('unknowns') / 'checkout.db'}"
     else:
-        url = request.getfixturevalue("postgresql_url")
+        url = request.getfixturevalue("postgresql_server")()
     changes = {"STABLE_MINT_WIDGET_URL": "http://127.0.0.1:1/widget.js", "STABLES_FUNDING_WINDOW": "30000"}
     with world(url, speed=500.0, changes=changes) as made:
         yield made
