@@ -206,8 +206,9 @@ class Following:
             seen: dict[str, Any] = {}
             if heard.status != current.provider_status:
                 seen = {"provider_status": heard.status, "provider_status_at": now}
-                note = f"the transfer is {heard.status_text} now"
-                close_by_proof(unit, kind="payout_silent", subject=row.id, note=note, at=now)
+                if self._is_silent(current, now):  # or else there is no such case
+                    note = f"the transfer is {heard.status_text} now"
+                    close_by_proof(unit, kind="payout_silent", subject=row.id, note=note, at=now)
             payouts.update_transfer(unit, transfer.id, raw_sealed=context.sealer.seal(heard.raw))
             if mismatch is not None:
                 payouts.update_payout(unit, row.id, **({"provider_status": heard.status} | seen))
@@ -292,12 +293,15 @@ class Following:
         hold(unit, context, row, token, after, kind="exposed_transfer_ended", why=why, now=now)
 
     def _note_silence(self, unit: Unit, row: PayoutRow, after: PayoutState, now: datetime) -> None:
-        since = row.provider_status_at or row.updated_at
-        if after is row.payout_state and now - since >= self._context.scaled(PAYOUT_SILENCE):
+        if after is row.payout_state and self._is_silent(row, now):
+            since = row.provider_status_at or row.updated_at
             open_case(
                 unit, self._context.new_id("case"), kind="payout_silent", subject=row.id, at=now,
                 detail=f"{row.provider_status or row.state} since {since.isoformat()}; ask Stables with the transfer's id",
             )  # fmt: skip
+
+    def _is_silent(self, row: PayoutRow, now: datetime) -> bool:
+        return now - (row.provider_status_at or row.updated_at) >= self._context.scaled(PAYOUT_SILENCE)
 
     def _mismatch(
         self, row: PayoutRow, transfer: TransferRow, account: PayoutAccountRow, mandate: Mapping[str, Any] | None,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Table, Update, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, Update, bindparam, or_, select, update
 
 from checkout.errors import LostRace
 from checkout.store.engine import Unit
@@ -30,17 +30,17 @@ def _is_held(table: Table) -> Select[Any]:
 
 
 @cache
-def _claim(table: Table) -> Update:
-    """A lease on rows by id, built once per table; the other parameters are its columns."""
-    return update(table).where(table.c.id.in_(bindparam("some", expanding=True)))
-
-
-@cache
-def _due(table: Table, limit: int, *, skip_locked: bool) -> Select[Any]:
-    """Rows that may be claimed, the oldest first, built once per table."""
+def _claim(table: Table, limit: int, *, skip_locked: bool) -> Update:
+    """A lease on rows that may be claimed, the oldest first, built once per table; the parameters but ``now`` are columns."""
     free = or_(table.c.lease_until.is_(None), table.c.lease_until <= bindparam("now"))
     due = select(table.c.id).where(table.c.due_at <= bindparam("now"), free).order_by(table.c.due_at, table.c.id)
-    return due.limit(limit).with_for_update(skip_locked=True) if skip_locked else due.limit(limit)
+    if not skip_locked:
+        chosen: ColumnElement[bool] = table.c.id.in_(due.limit(limit))
+    else:
+        # as a common table expression: PostgreSQL runs it once, where it may run a subquery again and lock further rows
+        some = due.limit(limit).with_for_update(skip_locked=True).cte("due")
+        chosen = table.c.id == some.c.id
+    return update(table).where(chosen).returning(table.c.id, table.c.due_at)
 
 
 @cache
@@ -55,10 +55,9 @@ def claim(unit: Unit, table: Table, *, now: datetime, lease: timedelta, token: s
 
     PostgreSQL skips rows another worker is looking at; on SQLite the transaction is the only writer.
     """
-    ids = [row.id for row in unit.execute(_due(table, limit, skip_locked=not unit.is_sqlite), {"now": now})]
-    if ids:
-        unit.execute(_claim(table), {"some": ids, "lease_token": token, "lease_until": now + lease})
-    return ids
+    statement = _claim(table, limit, skip_locked=not unit.is_sqlite)
+    claimed = unit.execute(statement, {"now": now, "lease_token": token, "lease_until": now + lease})
+    return [row.id for row in sorted(claimed, key=lambda row: (row.due_at, row.id))]
 
 
 def holds(unit: Unit, table: Table, ident: str, token: str, *, now: datetime) -> bool:
