@@ -8,7 +8,8 @@ arithmetic must be right.
 
 A step is a stored move of a payout, and a stretch lasts from its first move to its last. Steps per second are divided by
 those of the bare outbox (:mod:`benchmarks.outbox`), measured before and after on the same database and before the same
-upstream, which answers at once. The store has no endpoint that hears notifications: each would be a step of its own.
+upstream. It answers at once, where all that counts is our own work; and then after the least that a provider takes, where
+both mostly wait. The store has no endpoint that hears notifications: each would be a step of its own.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ BATCH: Final = 100
 SPEED: Final = 1000
 LOOK_S: Final = 0.05
 PATIENCE_S: Final = 300.0
+#: What the upstream takes for an answer: nothing, and less than any provider over the network.
+DELAYS_MS: Final = (0, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Result:
     """Steps per second of the worker and of both outboxes, the worker's CPU for a step, and its memory."""
 
     database: str
+    delay_ms: int  #: that the upstream takes for each answer
     deposits: int
     payouts: int
     steps_s: float
@@ -73,9 +77,9 @@ class Result:
         return asdict(self)
 
 
-def measure(database: str, database_url: str, plan: Plan, log: Path) -> Result:
-    """Everything about one database."""
-    with upstream(0, log) as url:
+def measure(database: str, database_url: str, plan: Plan, log: Path, *, delay_ms: int) -> Result:
+    """Everything about one database and one delay."""
+    with upstream(delay_ms, log) as url:
         changes = {
             "STABLE_MINT_API_URL": url, "STABLE_MINT_PAGE_DOMAINS": url, "STABLES_API_URL": url,
             "STABLES_FUNDING_WINDOW": "86400",
@@ -102,6 +106,7 @@ def measure(database: str, database_url: str, plan: Plan, log: Path) -> Result:
     steps_s = (out.steps + home.steps) / (out.seconds + home.seconds)
     return Result(
         database=database,
+        delay_ms=delay_ms,
         deposits=plan.payouts * BATCH,
         payouts=plan.payouts,
         steps_s=steps_s,

@@ -90,8 +90,9 @@ def _requests(results: Sequence[Requests]) -> list[str]:
 def _payouts(results: Sequence[payouts.Result]) -> list[str]:
     lines = [f"{'Payouts of ' + str(payouts.BATCH) + ' deposits':<34}{'outbox':>10}{'payouts':>11}{'ratio':>8}"]
     for result in results:
+        named = f"{result.database}, {result.deposits:,}, {result.delay_ms} ms"
         lines += [
-            f"{result.database + f', {result.deposits:,} deposits':<34}{result.floor_s:>8.0f}/s{result.steps_s:>9.0f}/s"
+            f"{named:<34}{result.floor_s:>8.0f}/s{result.steps_s:>9.0f}/s"
             f"{result.ratio:>8.2f}  {payouts_verdict(result)}",
             f"{'  (an outbox on the bare driver)':<34}{result.driver_s:>8.0f}/s{'':>11}"
             f"{result.steps_s / result.driver_s:>8.2f}",

@@ -12,7 +12,7 @@ from checkout.rules.money import Money
 from checkout.rules.payouts import DEAD, PROGRESS, PayoutState, check_move
 from checkout.store import ledger, notifications, payouts
 from checkout.store.engine import Unit
-from checkout.store.moves import WORKER, record_move, reopen_case
+from checkout.store.moves import WORKER, close_by_proof, record_move, reopen_case
 from checkout.store.records import PayoutRow
 from checkout.store.tables import payout as payout_table
 from checkout.store.work import release
@@ -58,6 +58,7 @@ def conclude(
         record_move(unit, row.id, moves, row.state, after, cause=cause, who=WORKER, at=now)
         _post(unit, row, after, values, now=now)
         announce_payout(unit, context, row, after, now=now)
+        end_wait_for_approval(unit, row, after, now=now)
         values["updated_at"] = now
     release(
         unit,
@@ -146,6 +147,12 @@ def _post_credit(unit: Unit, row: PayoutRow, values: dict[str, Any], *, now: dat
             )
         )
     ledger.post(unit, legs, at=now)
+
+
+def end_wait_for_approval(unit: Unit, row: PayoutRow, after: PayoutState, *, now: datetime) -> None:
+    """The case of a mandate that no longer held ends with another mandate, or with the payout."""
+    if after is PayoutState.APPROVED or after in DEAD:
+        close_by_proof(unit, kind="payout_needs_approval", subject=row.id, note=f"it is {after.value}", at=now)
 
 
 def announce_payout(unit: Unit, context: Context, row: PayoutRow, after: PayoutState, *, now: datetime) -> None:

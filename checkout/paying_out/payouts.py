@@ -14,7 +14,7 @@ from checkout.context import Context
 from checkout.errors import NotFound, NotPossible
 from checkout.paying_out.funding_instructions import Instructions, instructions, read_hash
 from checkout.paying_out.mandates import approve_in
-from checkout.paying_out.payout_moves import announce_payout, post_reserved
+from checkout.paying_out.payout_moves import announce_payout, end_wait_for_approval, post_reserved
 from checkout.paying_out.payout_views import shown_payout
 from checkout.paying_out.policies import account_of
 from checkout.paying_out.proposing import propose_in, sources_of, why_unusable
@@ -330,3 +330,4 @@ class Payouts:
             unit, row.id, state=after.value, moves=row.moves + 1, updated_at=now, due_at=due_at, attempts=0
         )
         announce_payout(unit, self._context, row, after, now=now)
+        end_wait_for_approval(unit, row, after, now=now)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def way(ratio: float, *, growth: float = 1.0) -> payouts.Result:
     return payouts.Result(
-        database="sqlite", deposits=100, payouts=1, steps_s=ratio, floor_s=1.0, ratio=ratio, driver_s=2.0,
+        database="sqlite", delay_ms=0, deposits=100, payouts=1, steps_s=ratio, floor_s=1.0, ratio=ratio, driver_s=2.0,
         cpu_ms=1.0, statement_ms=1.0, growth=growth,
     )  # fmt: skip
 
@@ -56,9 +56,11 @@ def test_a_short_run_pays_out_and_reads_and_prints_its_figures_as_one_document()
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert ended.returncode == 0, ended.stderr[-3000:]
     document: dict[str, Any] = json.loads(ended.stdout)
-    (paid,), (read,) = document["payouts"], document["payments"]
-    assert paid["deposits"] == paid["payouts"] * payouts.BATCH == payouts.QUICK.payouts * payouts.BATCH
-    assert paid["ratio"] == pytest.approx(paid["steps_s"] / paid["floor_s"])
-    assert paid["growth"] < 2
+    (read,) = document["payments"]
+    assert [paid["delay_ms"] for paid in document["payouts"]] == list(payouts.DELAYS_MS)
+    for paid in document["payouts"]:
+        assert paid["deposits"] == paid["payouts"] * payouts.BATCH == payouts.QUICK.payouts * payouts.BATCH
+        assert paid["ratio"] == pytest.approx(paid["steps_s"] / paid["floor_s"])
+        assert paid["growth"] < 2
     assert {one["name"] for one in read["questions"]} == set(QUESTIONS) == set(read["verdicts"])
     assert all(one["small_ms"] > 0 and one["large_ms"] > 0 for one in read["questions"])

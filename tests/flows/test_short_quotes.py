@@ -6,7 +6,7 @@ Stables here takes no quote that has ended, and answers a key that it knows as b
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -108,7 +108,7 @@ def transfers_tried(desk: Desk, out: str) -> list[AttemptRow]:
         return payouts.attempts_of(unit, out, "transfer")
 
 
-def funded_once(desk: ShortDesk, out: str, *, quotes: int, cases: Sequence[str] = ()) -> None:
+def funded_once(desk: ShortDesk, out: str, *, quotes: int) -> None:
     """The payout goes home by one transfer, on the last of so many quotes."""
     assert state(desk, out) == "transfer_created", shown(desk, out)
     transfer = desk.script.only()
@@ -122,7 +122,7 @@ def funded_once(desk: ShortDesk, out: str, *, quotes: int, cases: Sequence[str] 
         desk.says(out, word)
     assert state(desk, out) == "completed"
     assert (desk.script.deposits, len(desk.script.transfers)) == ([transfer["id"]], 1)
-    assert desk.system.cases() == list(cases)
+    assert desk.system.cases() == []
 
 
 def waits_for_a_person(desk: ShortDesk, out: str, why: str) -> None:
@@ -176,7 +176,18 @@ def test_a_price_beneath_the_mandate_goes_back_to_the_person_who_then_approves_i
     assert len(desk.script.quotes) == 2, "nobody asks for prices while a person thinks"
     approve(desk, out)
     desk.system.work()
-    funded_once(desk, out, quotes=3, cases=["payout_needs_approval"])
+    funded_once(desk, out, quotes=3)
+
+
+def test_a_price_beneath_the_mandate_may_also_be_the_end_of_the_payout(desk: ShortDesk) -> None:
+    out = proposed(desk)
+    desk.system.clock.advance(seconds=31)
+    desk.script.credit = "8.55"
+    approve(desk, out)
+    desk.system.work()
+    waits_for_a_person(desk, out, "outside the mandate")
+    desk.system.services.payouts.cancel(out, who="ann")
+    assert (state(desk, out), desk.system.cases()) == ("cancelled", [])
 
 
 def test_two_people_who_need_more_than_thirty_seconds_between_them(desk: ShortDesk) -> None:
