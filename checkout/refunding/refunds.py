@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from checkout.config import Mode
@@ -27,6 +27,7 @@ from checkout.providers.withdrawal_request import (
     missing_details,
     plain_account,
 )
+from checkout.refunding.refund_limits import approve_by_limit
 from checkout.refunding.refund_moves import deposit_of, has_left, locked, moved, reserve, settle_lock, tell
 from checkout.rules.money import Money
 from checkout.rules.refunds import RefundState, refundable
@@ -35,11 +36,8 @@ from checkout.store.engine import Unit
 from checkout.store.moves import record_act, record_move
 from checkout.store.pages import Page
 from checkout.store.records import DepositRow, PaymentRow, RefundRow, StoreRow
-from checkout.store.refunds import BY_LIMIT
 from checkout.store.request_keys import Keyed, Repeated, once
 
-#: The span over which a store's refund limit counts.
-LIMIT_SPAN: Final = timedelta(hours=24)
 #: Refunds of one payment, failed ones too.
 REFUNDS_MAX: Final = 50
 HOSTED_REFUSED: Final = (
@@ -105,7 +103,7 @@ class Refunds:
             deposit = self._acceptable(unit, payment, wanted)
             row = self._store(unit, payment, deposit, wanted, who, now)
             if store is not None:
-                row = self._approve_by_limit(unit, payment, deposit, row, now)
+                row = approve_by_limit(unit, self._context, payment, deposit, row, now=now)
             return self._answer(unit, payment, row), True
 
     def _acceptable(self, unit: Unit, payment: PaymentRow, wanted: NewRefund) -> DepositRow:
@@ -157,31 +155,6 @@ class Refunds:
         settle_lock(unit, context, payment, row, cause="refund requested", who=who, now=now)
         return row
 
-    def _approve_by_limit(
-        self, unit: Unit, payment: PaymentRow, deposit: DepositRow, row: RefundRow, now: datetime
-    ) -> RefundRow:
-        """Approve inside the store's limit (default 0): all that it has approved in 24 hours, this one included.
-
-        A sum over time, not a size: a lost store key must not be able to send any number of small refunds.
-        """
-        if row.refund_state is not RefundState.REQUESTED or row.approved_by is not None or deposit.failed:
-            return row
-        if row.in_doubt_since is not None:  # the limit may have approved it before, and what was sent then is forgotten
-            return row
-        rule = refunds.rule_of(unit, payment.store_id, row.currency, lock=True)
-        if rule is None or stores.why_paused(unit, payment.store_id) is not None:
-            return row
-        since = now - self._context.scaled(LIMIT_SPAN)
-        spent = refunds.spent_by_limit(unit, payment.store_id, row.currency, since=since)
-        if spent + row.amount_minor > rule["limit_minor"]:
-            return row
-        refunds.update_refund(unit, row.id, approved_by=BY_LIMIT, approved_at=now, due_at=now)
-        record_act(
-            unit, self._context.new_id("act"), who=BY_LIMIT, action="refund approved", subject=row.id, at=now,
-            detail={"limit": Money(rule["limit_minor"], row.currency).fixed(), "set_by": rule["created_by"]},
-        )  # fmt: skip
-        return self._again(unit, row.id)
-
     # --- details -------------------------------------------------------------------------------------------------
 
     def give_details(
@@ -223,7 +196,7 @@ class Refunds:
                 )  # fmt: skip
                 row = self.restand(unit, payment, self._again(unit, ident), cause="details given", who=who, now=now)
                 if store is not None:
-                    row = self._approve_by_limit(unit, payment, deposit_of(unit, row), row, now)
+                    row = approve_by_limit(unit, context, payment, deposit_of(unit, row), row, now=now)
                 return self._answer(unit, payment, row)
         except Repeated:
             return self.get(ident, store=store)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from checkout.rules.payouts import FINAL
 from checkout.rules.statements import DEFAULT_LIMIT, Limit
 from checkout.store.engine import Unit
 from checkout.store.records import record
 from checkout.store.tables import (
+    act,
     attempt,
     case,
     credit_confirmation,
@@ -125,6 +126,15 @@ def mark_restored(unit: Unit, *, at: datetime | None) -> bool:
     marked = installation.c.restored_at.is_not(None)
     where = marked if at is None else ~marked
     return unit.execute(update(installation).where(where).values(restored_at=at)).rowcount == 1
+
+
+def reconciled_at(unit: Unit) -> datetime | None:
+    """When a person last confirmed what a restored database had forgotten; None when it never was restored."""
+    when = select(func.max(act.c.at).label("at")).where(
+        act.c.subject == "installation", act.c.action == "database reconciled"
+    )
+    found: datetime | None = unit.execute(when).scalar_one()
+    return found
 
 
 def attempts_there(unit: Unit, idents: list[str]) -> set[str]:

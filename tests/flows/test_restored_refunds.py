@@ -241,6 +241,25 @@ def test_a_limit_never_approves_what_is_in_doubt(desk: Desk) -> None:
     assert row(system, fresh).approved_by == "limit"
 
 
+def test_what_a_shop_asked_for_after_the_backup_and_repeats_is_left_to_a_person(desk: Desk) -> None:
+    """Its request and the withdrawal of it are no rows in the backup: nothing here knows that the money has gone."""
+    system = desk.system
+    allow(system, "100")
+    payment = paid(system).payment_id
+    system.clock.advance(hours=1)
+    put_back(system)
+    system.clock.advance(minutes=10)
+    repeated = ask(system, payment, store=system.store).row
+    system.work()
+    assert (row(system, repeated.id).approved_by, withdrawals(system)) == (None, [])
+    assert "may have forgotten a refund of it" in row(system, repeated.id).note
+    services = system.services
+    services.refunds.approve(repeated.id, who="ben")
+    system.work()
+    assert len(withdrawals(system)) == 1
+    assert ask(system, paid(system).payment_id, store=system.store).row.approved_by == "limit"
+
+
 # --- its news ------------------------------------------------------------------------------------------------------
 
 
