@@ -148,12 +148,9 @@ class Worker:
             heard = line.bell.rung
             try:
                 wait = self._until_due(line, idle)
-                if wait > timedelta(0):
-                    line.bell.rest(heard, wait)
-                    continue
-                while self._work_off(line):
-                    pass
-                line.bell.rest(heard, SHORTEST)  # what is due is in other hands
+                busy = wait <= timedelta(0) and self._work_off(line)
+                if not busy:  # where something is due, it is in other hands
+                    line.bell.rest(heard, max(SHORTEST, wait))
             except StoreUnavailable:
                 log.warning("the database is away", worker=self._name, line=line.name)
                 self._stop.wait(AWAY.total_seconds())
@@ -176,11 +173,9 @@ class Worker:
         return sum(self._work_off(line) for line in self._lines if self._until_due(line, IDLE) <= timedelta(0))
 
     def _work_off(self, line: Line) -> int:
-        """Claim some of what is due and do a step of each; how many. Nothing due costs a transaction that writes nothing."""
+        """Claim some of what is due and do a step of each; how many."""
         context = self._context
         token = sealing.token()
-        if self._stop.is_set():
-            return 0
         try:
             with context.database.write() as unit:
                 ids = self._claim(unit, line, token)

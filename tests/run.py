@@ -37,9 +37,7 @@ COMPLETE = (
     "checkout/paying_out/resolution_verbs.py",
     "checkout/paying_out/resolutions.py",
     "checkout/paying_out/transfers.py",
-    "checkout/refunding/refund_moves.py",
-    "checkout/refunding/refund_sending.py",
-    "checkout/refunding/refund_news.py",
+    "checkout/refunding/",
 )
 
 

@@ -29,7 +29,8 @@ PACKAGE: Final = str(Path(checkout.__file__).resolve().parent) + os.sep
 STORE: Final = PACKAGE + "store" + os.sep
 SIDES: Final = ("before", "after")
 
-_WRITE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+\"?(\w+)")
+#: A claim on PostgreSQL has what it chooses from in front.
+_WRITE = re.compile(r"\s*(?:WITH\s.*\)\s*)?(?:INSERT INTO|UPDATE|DELETE FROM)\s+\"?(\w+)", re.DOTALL)
 #: Functions that work on any kind of row: their commits are told apart by the table they write.
 _GENERIC: Final = frozenset({"worker._work_off", "worker._give_back"})
 _SUBJECTS: Final = {"out": "payout", "dep": "deposit", "ref": "refund"}

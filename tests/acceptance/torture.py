@@ -140,8 +140,9 @@ class Round:
         tray = Tray()
         self._clerks = [Clerk(self.world, f"clerk-{number}", tray) for number in range(1, CLERKS + 1)]
         self._forgotten: list[str] = []  # attempts whose keys Stables forgot in the night
+        # in the order in which they are waited for: refunds are asked for through the storefront, and approved by clerks
         self._everybody: tuple[Storefront | BackOffice | Typist, ...] = (
-            self.storefront, self._back_office, *self._people, *self._clerks,
+            self._back_office, self.storefront, *self._people, *self._clerks,
         )  # fmt: skip
 
     def close(self) -> None:
